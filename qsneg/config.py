@@ -1,0 +1,150 @@
+"""Configuration: typed dataclasses, one comment under each field. Everything can be set by flag.
+
+    python -m qsneg train --help
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+METHODS = ("cut", "fastcut", "qs-attn", "negcut", "fastnegcut")
+TITLES = {"cut": "CUT", "fastcut": "FastCUT", "qs-attn": "QS-Attn", "negcut": "NEGCUT", "fastnegcut": "FastNEGCUT"}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that the shapes and the losses of a model depend on."""
+
+    method: str = "cut"
+    # cut, fastcut, qs-attn, negcut or fastnegcut
+    width: int = 64
+    # channels of the generator's first convolution (ngf)
+    disc_width: int = 64
+    # channels of the discriminator's first convolution (ndf)
+    blocks: int = 9
+    # residual blocks of the generator
+    layers: tuple[int, ...] = (0, 4, 8, 12, 16)
+    # generator layers whose features are contrasted
+    dim: int = 256
+    # width K of the projected features
+    patches: int = 256
+    # queries (and negatives) per layer and picture
+    temperature: float = 0.07
+    # τ of the contrastive loss
+    attention: str = "global"
+    # QS-Attn: global, local or local+global
+    attention_layers: tuple[int, ...] = (12, 16)
+    # QS-Attn: layers whose queries are selected by entropy; the others stay random
+    window: int = 7
+    # QS-Attn: side of the local attention's window, odd
+    noise_dim: int = 64
+    # NEGCUT: noise joined to each negative
+    slow_decay: float = 0.9
+    # NEGCUT: decay per step of the slow heads
+    lambda_diversity: float = 1.0
+    # NEGCUT: weight of the diversity loss
+    lambda_gan: float = 1.0
+    # weight of the GAN loss
+    lambda_nce: float | None = None
+    # weight of the contrastive loss; None: 1, and 10 for the Fast methods
+    across_batch: bool = False
+    # take in-image negatives from the whole batch (single-image training)
+
+    def __post_init__(self):
+        if self.method not in METHODS:
+            raise ValueError(f"Unknown method '{self.method}': choose one of {', '.join(METHODS)}.")
+        if self.attention not in ("global", "local", "local+global"):
+            raise ValueError(f"Unknown attention mode '{self.attention}': choose global, local or local+global.")
+        if self.window % 2 == 0 or self.window < 1:
+            raise ValueError(f"The attention window must be odd, not {self.window}.")
+        last = 12 + self.blocks - 1
+        if not self.layers or min(self.layers) < 0 or max(self.layers) > last:
+            raise ValueError(f"Feature layers must lie between 0 and {last}, the last residual block; got {self.layers}.")
+
+    @property
+    def fast(self) -> bool:
+        """FastCUT's settings: no identity term, λ = 10, flip-equivariance."""
+        return self.method.startswith("fast")
+
+    @property
+    def nce_weight(self) -> float:
+        return self.lambda_nce if self.lambda_nce is not None else (10.0 if self.fast else 1.0)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained."""
+
+    data: str = "horse2zebra-drawn"
+    # horse2zebra-drawn, or a folder with trainA and trainB
+    steps: int = 0
+    # training steps; 0: the papers' 400 epochs (Fast methods: 200), an epoch being one pass over the larger domain
+    decay: float | None = None
+    # share of the steps over which the learning rate falls to 0 at the end; None: 0.5 (Fast methods: 0.25)
+    batch: int = 1
+    # pictures per step and domain
+    resize: int = 286
+    # short side that pictures are resized to before cropping
+    crop: int = 256
+    # side of the square crop
+    flip: bool = True
+    # mirror at random
+    scenes: int = 2000
+    # horse2zebra-drawn: scenes per domain
+    lr: float = 2e-4
+    # learning rate of every Adam
+    beta1: float = 0.5
+    # Adam's first momentum
+    beta2: float = 0.999
+    # Adam's second momentum
+    average: float = 0.999
+    # decay per step of the generator's moving average
+    seed: int = 0
+    # seed of everything random
+    device: str = "auto"
+    # auto, cuda, mps or cpu
+    autocast: str = "auto"
+    # auto: bfloat16 where the hardware has it; or bfloat16, off
+    workers: int = 0
+    # processes that prepare pictures; 0: the training process itself
+    log_every: int = 50
+    # steps between lines of metrics.jsonl
+    sample_every: int = 500
+    # steps between sample grids
+    save_every: int = 500
+    # steps between checkpoints
+    film: bool = True
+    # record the training film
+
+    def __post_init__(self):
+        if self.crop % 4 or self.crop < 32:
+            raise ValueError(f"The crop must be divisible by 4 and at least 32, not {self.crop}.")
+        if self.resize < self.crop:
+            raise ValueError(f"Pictures resized to {self.resize} are smaller than the crop of {self.crop}.")
+
+
+PRESETS: dict[str, dict] = {
+    "paper": {},
+    # the papers' settings
+    "small": dict(width=32, disc_width=32, patches=128, crop=128, resize=160, steps=8000),
+    # two CPU cores: about an hour
+    "debug": dict(width=8, disc_width=8, patches=16, dim=32, crop=64, resize=72, steps=10, scenes=8, log_every=1,
+                  sample_every=5, save_every=5),
+    # ten steps in seconds, to see that everything runs
+}
+
+
+def build(method: str, preset: str = "paper", **overrides) -> tuple[ModelConfig, TrainConfig]:
+    """The two configurations of a method: defaults, then the preset, then whatever is set explicitly.
+
+    Raises:
+        ValueError: on an unknown method, preset or field, or a value out of range.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"Unknown preset '{preset}': choose one of {', '.join(PRESETS)}.")
+    values = {"method": method, **PRESETS[preset], **{k: v for k, v in overrides.items() if v is not None}}
+    fields = {c: {f.name for f in dataclasses.fields(c)} for c in (ModelConfig, TrainConfig)}
+    unknown = set(values) - fields[ModelConfig] - fields[TrainConfig]
+    if unknown:
+        raise ValueError(f"Unknown setting {', '.join(sorted(unknown))}.")
+    model, train = ({k: v for k, v in values.items() if k in fields[c]} for c in (ModelConfig, TrainConfig))
+    return ModelConfig(**model), TrainConfig(**train)

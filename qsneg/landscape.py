@@ -1,0 +1,157 @@
+"""The land of a scene: sky, clouds, hills and ground as fields, things as shapes.
+
+The two domains share every shape; `PALETTES` is all that differs.  Light and
+tint shift both palettes in the same way, so that a background of one domain
+tells the background of the other.
+"""
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from qsneg.scene import Plant, Scene
+
+PALETTES = {
+    "A": {
+        "sky": ((0.27, 0.56, 0.90), (0.74, 0.89, 0.98)),
+        "cloud": ((1.0, 1.0, 1.0), (0.80, 0.87, 0.95)),
+        "hills": ((0.58, 0.76, 0.86), (0.42, 0.65, 0.66), (0.36, 0.60, 0.43)),
+        "ground": ((0.55, 0.75, 0.34), (0.25, 0.54, 0.17)),
+        "mottle": (-0.05, -0.035, -0.02),
+        "leaf": ((0.13, 0.36, 0.16), (0.20, 0.47, 0.20), (0.36, 0.61, 0.26)),
+        "bark": (0.36, 0.25, 0.17),
+        "wood": ((0.80, 0.72, 0.60), (0.56, 0.46, 0.35)),
+        "stone": ((0.42, 0.45, 0.47), (0.66, 0.69, 0.70)),
+        "tuft": ((0.16, 0.42, 0.12), (0.55, 0.76, 0.30)),
+    },
+    "B": {
+        "sky": ((0.76, 0.83, 0.85), (0.99, 0.94, 0.82)),
+        "cloud": ((1.0, 0.98, 0.94), (0.90, 0.87, 0.82)),
+        "hills": ((0.84, 0.78, 0.72), (0.77, 0.66, 0.55), (0.72, 0.58, 0.38)),
+        "ground": ((0.92, 0.79, 0.50), (0.77, 0.56, 0.27)),
+        "mottle": (-0.06, -0.06, -0.05),
+        "leaf": ((0.38, 0.35, 0.16), (0.51, 0.46, 0.21), (0.68, 0.60, 0.31)),
+        "bark": (0.45, 0.34, 0.25),
+        "wood": ((0.66, 0.58, 0.49), (0.46, 0.38, 0.31)),
+        "stone": ((0.52, 0.44, 0.38), (0.78, 0.70, 0.60)),
+        "tuft": ((0.62, 0.43, 0.18), (0.97, 0.86, 0.56)),
+    },
+}
+
+
+def ground_edge(scene: Scene, x: np.ndarray) -> np.ndarray:
+    """Height of the far edge of the ground over x."""
+    waves = scene.roll[:, 0, None] * np.sin(np.array([2, 5, 11])[:, None] * x + scene.roll[:, 1, None])
+    return scene.horizon + waves.sum(0)
+
+
+def land(scene: Scene, size: int, domain: str) -> np.ndarray:
+    """Sky, clouds, hills and bare ground: float32 (size, size, 3) from 0 to 1."""
+    p = PALETTES[domain]
+    mid = (np.arange(size, dtype=np.float32) + 0.5) / size
+    x, y = mid[None, :], mid[:, None]
+    t = np.clip(y / scene.horizon, 0, 1)[..., None]
+    top, low = np.float32(p["sky"])
+    picture = np.broadcast_to(top + (low - top) * t**1.3, (size, size, 3)).astype(np.float32)
+    _clouds(picture, scene, size, p)
+    # Distant hills, far to near, each a height over x with an exact soft edge.
+    for k, colour in enumerate(np.float32(p["hills"])):
+        amplitude, phase = scene.hills[k, :, 0], scene.hills[k, :, 1]
+        waves = np.sin(np.array([3, 6, 13])[:, None] * (1 + 0.3 * k) * mid + phase[:, None])
+        ridge = scene.horizon - 0.085 + 0.03 * k + (amplitude[:, None] * waves * [[0.035], [0.014], [0.004]]).sum(0) * (1 - 0.2 * k)
+        rows = slice(max(0, int((ridge.min()) * size) - 1), None)
+        cover = np.clip((y[rows] - ridge.astype(np.float32)) * size + 0.5, 0, 1)[..., None]
+        haze = np.clip((y[rows] - ridge.astype(np.float32)) * 7, 0, 0.4)[..., None]
+        picture[rows] += cover * (colour + (low - colour) * haze - picture[rows])
+    # Ground: darker and richer towards the viewer, mottled, with broad level bands.
+    edge = ground_edge(scene, mid).astype(np.float32)
+    rows = slice(max(0, int(edge.min() * size) - 1), None)
+    depth = np.clip((y[rows] - scene.horizon) / (1 - scene.horizon), 0, 1)[..., None]
+    far, near = np.float32(p["ground"])
+    noise = Image.fromarray(scene.mottle.T.copy()).resize((size, size), Image.BICUBIC)
+    fine = Image.fromarray(scene.mottle).resize((size, size), Image.BICUBIC)
+    noise = (np.asarray(noise) + 0.7 * np.asarray(fine))[rows, :, None]
+    colour = far + (near - far) * depth**0.7 + np.float32(p["mottle"]) * noise * (0.35 + 0.65 * depth)
+    cover = np.clip((y[rows] - edge) * size + 0.5, 0, 1)[..., None]
+    picture[rows] += cover * (colour - picture[rows])
+    return picture
+
+
+def _clouds(picture, scene, size, p):
+    scale = 2 * size
+    mask, under = Image.new("L", (scale, scale)), Image.new("L", (scale, scale))
+    pen, pen_under = ImageDraw.Draw(mask), ImageDraw.Draw(under)
+    for x, y, r in scene.clouds * scale:
+        pen.ellipse((x - r, y - 0.62 * r, x + r, y + 0.5 * r), fill=255)
+        pen_under.ellipse((x - 0.9 * r, y + 0.02 * r, x + 0.9 * r, y + 0.6 * r), fill=255)
+    blur = lambda image, r: np.asarray(image.reduce(2).filter(ImageFilter.GaussianBlur(r * size)), np.float32) / 255  # noqa: E731
+    cover, dim = blur(mask, 0.006)[..., None], blur(under, 0.012)[..., None]
+    light, shadow = np.float32(p["cloud"])
+    picture += 0.92 * cover * (light + (shadow - light) * 0.85 * dim - picture)
+
+
+def grass(pen, tufts: np.ndarray, domain: str):
+    """Strokes of grass, painted with `pen(points, colour)`."""
+    dark, light = np.array(PALETTES[domain]["tuft"])
+    for x, y, length, lean, tone in tufts:
+        colour = dark + (light - dark) * (0.5 + 0.5 * tone)
+        for k in (-1, 0, 1):
+            tip = x + length * (lean + 0.5 * k), y - length * (1.0 - 0.25 * abs(k))
+            foot = x + 0.2 * length * k
+            pen(((foot - 0.1 * length, y), tip, (foot + 0.1 * length, y)), colour)
+
+
+def things(pen, scene: Scene, domain: str):
+    """Fence, trees, bushes and stones, far to near, painted with `pen`."""
+    p = PALETTES[domain]
+    order = [(t.y, _plant, t) for t in scene.plants] + [(s.y, _stone, s) for s in scene.stones]
+    if scene.fence is not None:
+        order.append((float(scene.fence.posts[:, 1].mean()), _fence, scene.fence))
+    for _, painter, thing in sorted(order, key=lambda item: item[0]):
+        painter(pen, thing, p, scene.light.side)
+
+
+def _plant(pen, plant: Plant, p, sun):
+    h = plant.height
+    leaves = np.array(p["leaf"]) * (1 + 0.1 * plant.shade)
+    place = lambda points: np.array([plant.x, plant.y]) + h * np.array(points) * [1, -1]  # noqa: E731
+    if plant.kind != "bush":
+        wide = 0.035 if plant.kind == "flat" else 0.045
+        pen(place([(-1.6 * wide, 0), (-0.8 * wide, 0.15), (-0.6 * wide, 0.6), (0.6 * wide, 0.6), (0.8 * wide, 0.15), (1.6 * wide, 0)]), p["bark"])
+    if plant.kind == "flat":
+        pen(place([(-0.03, 0.35), (-0.28, 0.8), (-0.22, 0.8), (0.03, 0.45)]), p["bark"])
+        pen(place([(0.03, 0.4), (0.26, 0.8), (0.2, 0.8), (-0.03, 0.5)]), p["bark"])
+    angle = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+    circle = np.stack([np.cos(angle), np.sin(angle)], 1)
+    flat = np.array([1.0, 0.6 if plant.kind == "flat" else 1.0])
+    for layer, (grow, rise) in enumerate(((1.0, 0.0), (0.8, 0.16), (0.48, 0.36))):
+        for x, y, r in plant.blobs:
+            middle = np.array([x + 0.8 * rise * r * sun, max(y + rise * r, 0)])
+            points = middle + flat * circle * r * grow
+            if plant.kind == "bush":
+                points[:, 1] = np.maximum(points[:, 1], 0)
+            pen(place(points), leaves[layer])
+
+
+def _stone(pen, stone, p, sun):
+    dark, light = np.array(p["stone"]) * (1 + 0.08 * stone.shade)
+    foot = np.array([stone.x, stone.y])
+    pen(foot + stone.outline, dark)
+    top = stone.outline * [0.78, 0.78]
+    pen(foot + top + [0.16 * sun * np.ptp(stone.outline[:, 0]) / 2, 0.18 * stone.outline[:, 1].min()], light)
+
+
+def _fence(pen, fence, p, sun):
+    light, dark = np.array(p["wood"])
+    x, y, h = fence.posts.T
+    for share in fence.rails:
+        thick = 0.07 * h
+        upper = np.stack([x, y - share * h - thick], 1)
+        lower = np.stack([x, y - share * h + thick], 1)
+        pen(np.concatenate([upper, lower[::-1]]), light)
+    for px, py, ph in fence.posts:
+        w = 0.075 * ph
+        pen(((px - w, py), (px - w, py - ph), (px + w, py - ph), (px + w, py)), light)
+        if sun > 0:
+            pen(((px - w, py), (px - w, py - ph), (px, py - ph), (px, py)), dark)
+        else:
+            pen(((px, py), (px, py - ph), (px + w, py - ph), (px + w, py)), dark)

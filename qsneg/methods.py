@@ -1,0 +1,228 @@
+"""What each method does in one training step.
+
+    CUT          contrasts patches of the translation with patches of the source
+    FastCUT      CUT without the identity term, λ = 10, mirrored inputs
+    QS-Attn      CUT whose queries, at two layers, are selected and routed by attention
+    NEGCUT       CUT whose negatives are generated, by a network trained against the encoder
+    FastNEGCUT   NEGCUT with FastCUT's settings
+
+A step computes losses and hands each to `update(name, loss)`, which takes the gradient and moves the
+parameters of that name ("D", "N" or "G"; "G" means generator and heads). So the methods know nothing of
+optimisers, and a test can look at gradients instead. Shapes: B batch, N queries, K projected width.
+
+    method = create(ModelConfig(method="qs-attn", width=32))
+    losses = method.step(x, y, update)
+"""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from qsneg.attention import select
+from qsneg.config import ModelConfig
+from qsneg.losses import diversity, lsgan, patch_nce
+from qsneg.networks import (
+    Discriminator, Generator, NegativeGenerator, ProjectionHeads, at_least_float32, feature_channels, tokens,
+)
+
+Update = Callable[[str, Tensor], None]
+
+
+class Draws:
+    """Everything random in a step, from one generator whose state can be saved."""
+
+    def __init__(self, seed: int = 0, device: str | torch.device = "cpu"):
+        self.generator = torch.Generator(device).manual_seed(seed)
+
+    def positions(self, layer: int, size: int, num: int) -> Tensor:
+        """`num` of `size` positions, without replacement."""
+        return torch.randperm(size, generator=self.generator, device=self.generator.device)[:num]
+
+    def noise(self, *shape: int) -> Tensor:
+        return torch.randn(shape, generator=self.generator, device=self.generator.device)
+
+    def coin(self) -> bool:
+        return bool(torch.rand((), generator=self.generator, device=self.generator.device) < 0.5)
+
+
+@dataclass
+class Pass:
+    """One domain's pass through the generator: queries and keys at every layer, each B×N×K."""
+
+    queries: list[Tensor]  # from the translation, with gradient
+    keys: list[Tensor]  # from the source at the same positions, detached
+    means: list[Tensor] | None = None  # NEGCUT: B×K, mean projected source features, with gradient
+
+
+class CUT(nn.Module):
+    """Contrastive unpaired translation (Park et al., ECCV 2020, https://arxiv.org/abs/2007.15651).
+
+    Generator loss: GAN + λ·NCE(x, G(x)), where the NCE is averaged with that of (y, G(y)), the identity
+    term. FastCUT (`config.fast`) has no identity term and mirrors the input with probability ½.
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.generator = Generator(config.width, config.blocks)
+        self.heads = ProjectionHeads(feature_channels(config.width, config.layers), config.dim)
+        self.discriminator = Discriminator(config.disc_width)
+        self.draws = Draws()
+        self.autocast: Callable = contextlib.nullcontext  # set by the trainer: a factory of contexts
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """Parameters by the name under which `step` asks for their update."""
+        return {
+            "D": list(self.discriminator.parameters()),
+            "G": [*self.generator.parameters(), *self.heads.parameters()],
+        }
+
+    def step(self, x: Tensor, y: Tensor, update: Update) -> dict[str, Tensor]:
+        """One training step on source x and target y, each B×3×H×W in [-1, 1]. Returns detached losses."""
+        fake, passes = self.forward_passes(x, y)
+        losses = self.update_discriminator(fake, y, update)
+        losses |= self.update_negatives(passes, update)
+        losses |= self.update_generator(fake, passes, update)
+        self.finish_step()
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def forward_passes(self, x: Tensor, y: Tensor) -> tuple[Tensor, list[Pass]]:
+        """Translate x (and y, for the identity term) in one batch; contrast against the generator's own features.
+
+        The source features are those that the generator computes on its way: no separate encoder pass.
+        """
+        with self.autocast():
+            flip = self.config.fast and self.draws.coin()
+            sources = [x] if self.config.fast else [x, y]
+            real = torch.cat(sources)
+            output, source = self.translate(real.flip(3) if flip else real)
+            if flip:
+                with torch.no_grad():
+                    source = self.generator.encode(real, self.config.layers)
+            result = self.generator.encode(output, self.config.layers)
+            if flip:
+                result = [f.flip(3) for f in result]
+            # one list of layer features per domain
+            split = [zip(*(f.chunk(len(sources)) for f in fs)) for fs in (source, result)]
+            passes = [self.contrast(list(s), list(r)) for s, r in zip(*split)]
+        return output[: len(x)], passes
+
+    def translate(self, real: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """G(real) and the features of real."""
+        return self.generator.translate_with_features(real, self.config.layers)
+
+    def contrast(self, source: list[Tensor], result: list[Tensor]) -> Pass:
+        """Read queries and keys at the same places of source and translation, and project them."""
+        queries, keys = [], []
+        for i, (s, r) in enumerate(zip(source, result)):
+            read = self.reader(i, s)
+            queries.append(self.heads(read(r), i))
+            with torch.no_grad():
+                keys.append(self.heads(read(s), i))
+        return Pass(queries, keys)
+
+    def reader(self, i: int, source: Tensor) -> Callable[[Tensor], Tensor]:
+        """How patches are read from a feature map B×C×H×W of the i-th layer, as B×N×C: at random positions."""
+        height, width = source.shape[2:]
+        index = self.draws.positions(self.config.layers[i], height * width, self.config.patches)
+        return lambda features: tokens(features)[:, index]
+
+    def nce(self, p: Pass, negatives: list[Tensor] | None = None) -> Tensor:
+        """The contrastive loss of one pass, averaged over layers."""
+        losses = [
+            patch_nce(q, k, negatives and negatives[i], self.config.temperature, self.config.across_batch)
+            for i, (q, k) in enumerate(zip(p.queries, p.keys))
+        ]
+        return torch.stack(losses).mean()
+
+    def update_discriminator(self, fake: Tensor, real: Tensor, update: Update) -> dict[str, Tensor]:
+        with self.autocast():
+            prediction = self.discriminator(torch.cat([fake.detach(), real]))
+        on_fake, on_real = at_least_float32(prediction).split([len(fake), len(real)])
+        losses = {"D_fake": lsgan(on_fake, False), "D_real": lsgan(on_real, True)}
+        update("D", (losses["D_fake"] + losses["D_real"]) / 2)
+        return losses
+
+    def update_negatives(self, passes: list[Pass], update: Update) -> dict[str, Tensor]:
+        return {}  # CUT's negatives are patches of the picture: nothing to train
+
+    def update_generator(self, fake: Tensor, passes: list[Pass], update: Update) -> dict[str, Tensor]:
+        with self.autocast():
+            prediction = self.discriminator(fake)
+        losses = {"G_GAN": lsgan(at_least_float32(prediction), True)}
+        losses |= dict(zip(("NCE", "NCE_Y"), (self.nce(p, self.negatives(p)) for p in passes)))
+        nce = torch.stack([losses[k] for k in ("NCE", "NCE_Y") if k in losses]).mean()
+        losses["G"] = self.config.lambda_gan * losses["G_GAN"] + self.config.nce_weight * nce
+        update("G", losses["G"])
+        return losses
+
+    def negatives(self, p: Pass) -> list[Tensor] | None:
+        return None  # in-image negatives
+
+    def finish_step(self) -> None:
+        pass
+
+
+class QSAttn(CUT):
+    """Query-selected attention (Hu et al., CVPR 2022, https://arxiv.org/abs/2203.08483): CUT, but at
+    `attention_layers` the queries are the positions whose attention has the lowest entropy, and their
+    values are routed by the source's attention rows, in source and translation alike."""
+
+    def reader(self, i: int, source: Tensor) -> Callable[[Tensor], Tensor]:
+        if self.config.layers[i] not in self.config.attention_layers:
+            return super().reader(i, source)
+        source = at_least_float32(source)
+        selection = select(source, self.config.patches, self.config.attention, self.config.window)
+        return lambda features: selection.route(at_least_float32(features))
+
+
+class NEGCUT(CUT):
+    """Instance-wise hard negatives (Wang et al., ICCV 2021, https://arxiv.org/abs/2108.04547): CUT, but the
+    negatives come from a generator that is trained to make the contrast hard (and diverse). Its input
+    is the mean of the source's features as projected by a slow copy of the heads."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__(config)
+        self.negative_generator = NegativeGenerator(len(config.layers), config.dim, config.noise_dim)
+        self.slow_heads = ProjectionHeads(feature_channels(config.width, config.layers), config.dim)
+        self.slow_heads.load_state_dict(self.heads.state_dict())
+        self.slow_heads.requires_grad_(False)
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        return super().groups() | {"N": list(self.negative_generator.parameters())}
+
+    def contrast(self, source: list[Tensor], result: list[Tensor]) -> Pass:
+        p = super().contrast(source, result)
+        p.means = [self.slow_heads.mean(tokens(f), i) for i, f in enumerate(source)]
+        return p
+
+    def negatives(self, p: Pass) -> list[Tensor]:
+        """Fresh negatives, B×N×K at every layer, hard for the queries of this pass's source."""
+        shape = (len(p.queries[0]), self.config.patches, self.config.noise_dim)
+        noise = [self.draws.noise(*shape).to(m.dtype) for m in p.means]
+        with self.autocast():
+            return [self.negative_generator(m, z, i) for i, (m, z) in enumerate(zip(p.means, noise))]
+
+    def update_negatives(self, passes: list[Pass], update: Update) -> dict[str, Tensor]:
+        """N against the encoder: maximise the contrastive loss, and stay diverse (on the last pass, the identity)."""
+        fixed = [Pass([q.detach() for q in p.queries], p.keys, [m.detach() for m in p.means]) for p in passes]
+        generated = [self.negatives(p) for p in fixed]
+        nce = [self.nce(p, n) for p, n in zip(fixed, generated)]
+        diverse = torch.stack([diversity(n) for n in generated[-1]]).mean()
+        losses = dict(zip(("NCE_for_N", "NCE_Y_for_N"), nce))
+        losses["N"] = -torch.stack(nce).mean() + self.config.lambda_diversity * diverse
+        update("N", losses["N"])
+        return losses
+
+    @torch.no_grad()
+    def finish_step(self) -> None:
+        for slow, fast in zip(self.slow_heads.parameters(), self.heads.parameters()):
+            slow.lerp_(fast, 1 - self.config.slow_decay)
+
+
+def create(config: ModelConfig) -> CUT:
+    """The method that `config.method` names, with fresh weights."""
+    return {"qs-attn": QSAttn, "negcut": NEGCUT, "fastnegcut": NEGCUT}.get(config.method, CUT)(config)

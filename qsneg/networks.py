@@ -1,0 +1,231 @@
+"""The four networks: generator (with its encoder), discriminator, projection heads, negative generator.
+
+Tensor names are those of the published weights (`model.<index>.weight`, `mlp_<i>.0.weight`), so a
+published file loads with `load_state_dict`. All modules are complete once constructed: no shape
+depends on the data. Shapes: B batch, C channels, H×W the grid, N patches, K projected width.
+
+    python -c "from qsneg.networks import Generator; print(Generator(width=32))"
+
+Papers: CUT (Park et al., ECCV 2020, https://arxiv.org/abs/2007.15651), whose generator is the
+ResNet of Johnson et al. with the anti-aliased resampling of Zhang (ICML 2019); NEGCUT (Wang et al.,
+ICCV 2021, https://arxiv.org/abs/2108.04547).
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class InstanceNorm(nn.Module):
+    """Normalise every channel of every picture over its H×W positions, without affine parameters.
+
+    Computed as a group norm with one channel per group: the same function, but `F.instance_norm` has
+    wrong gradients on the CPU at batch 1 when the incoming gradient is laid out channels-last
+    (torch 2.13 and 2.15), which the contrastive losses cause all the time.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:  # B×C×H×W -> B×C×H×W
+        return F.group_norm(x, num_groups=x.shape[1], eps=1e-5)
+
+
+def reflect(x: Tensor, pad: int) -> Tensor:
+    """Reflection padding on all sides, in the precision that `x` has: autocast would go by way of float32."""
+    with torch.autocast(x.device.type, enabled=False):
+        return F.pad(x, (pad,) * 4, mode="reflect")
+
+
+class ReflectPad(nn.Module):
+    def __init__(self, pad: int):
+        super().__init__()
+        self.pad = pad
+
+    def forward(self, x: Tensor) -> Tensor:  # B×C×H×W -> B×C×(H+2·pad)×(W+2·pad)
+        return reflect(x, self.pad)
+
+
+class BlurDown(nn.Module):
+    """Halve the grid: reflect pad 1, then [1 2 1]⊗[1 2 1]/16 per channel with stride 2."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        row = torch.tensor([1.0, 2.0, 1.0]) / 4
+        self.register_buffer("filt", torch.outer(row, row).repeat(channels, 1, 1, 1))  # C×1×3×3
+
+    def forward(self, x: Tensor) -> Tensor:  # B×C×H×W -> B×C×⌈H/2⌉×⌈W/2⌉
+        x = reflect(x, 1)
+        return F.conv2d(x, self.filt.to(x.dtype), stride=2, groups=x.shape[1])
+
+
+class BlurUp(nn.Module):
+    """Double the grid exactly with the filter [1 3 3 1]⊗[1 3 3 1]/16 per channel, borders replicated.
+
+    Between samples that filter weighs the two neighbours ¼ and ¾, which is bilinear interpolation; so
+    torch's own is used. The buffer `filt` is kept because published files carry it.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
+        self.register_buffer("filt", torch.outer(row, row).repeat(channels, 1, 1, 1))  # C×1×4×4
+
+    def forward(self, x: Tensor) -> Tensor:  # B×C×H×W -> B×C×2H×2W
+        with torch.autocast(x.device.type, enabled=False):  # in the precision it comes in
+            return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+class ResidualBlock(nn.Module):
+    """x + (pad, conv 3×3, norm, ReLU, pad, conv 3×3, norm)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv_block = nn.Sequential(
+            ReflectPad(1), nn.Conv2d(channels, channels, 3), InstanceNorm(), nn.ReLU(True),
+            ReflectPad(1), nn.Conv2d(channels, channels, 3), InstanceNorm(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:  # B×C×H×W -> B×C×H×W
+        return x + self.conv_block(x)
+
+
+class Generator(nn.Module):
+    """ResNet generator; its first half is the encoder whose features the contrastive losses compare.
+
+    `width` (ngf) is the number of channels of the first convolution, `blocks` that of residual blocks.
+    Pictures are RGB in [-1, 1], B×3×H×W with H and W divisible by 4 and at least 8.
+    """
+
+    def __init__(self, width: int = 64, blocks: int = 9):
+        super().__init__()
+        w = width
+        self.model = nn.Sequential(
+            ReflectPad(3), nn.Conv2d(3, w, 7), InstanceNorm(), nn.ReLU(True),  # 0–3
+            nn.Conv2d(w, 2 * w, 3, padding=1), InstanceNorm(), nn.ReLU(True), BlurDown(2 * w),  # 4–7
+            nn.Conv2d(2 * w, 4 * w, 3, padding=1), InstanceNorm(), nn.ReLU(True), BlurDown(4 * w),  # 8–11
+            *[ResidualBlock(4 * w) for _ in range(blocks)],  # 12–20 with 9 blocks
+            BlurUp(4 * w), nn.Conv2d(4 * w, 2 * w, 3, padding=1), InstanceNorm(), nn.ReLU(True),
+            BlurUp(2 * w), nn.Conv2d(2 * w, w, 3, padding=1), InstanceNorm(), nn.ReLU(True),
+            ReflectPad(3), nn.Conv2d(w, 3, 7), nn.Tanh(),
+        )
+        self.width, self.blocks = width, blocks
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Translate: B×3×H×W in [-1, 1] to the same shape and range."""
+        return self.model(x)
+
+    def translate_with_features(self, x: Tensor, layers: tuple[int, ...]) -> tuple[Tensor, list[Tensor]]:
+        """The translation of `x` and its features at `layers`, from one pass."""
+        features = {}
+        for index, layer in enumerate(self.model):
+            x = layer(x)
+            if index in layers:
+                features[index] = x
+        return x, [features[l] for l in layers]
+
+    def encode(self, x: Tensor, layers: tuple[int, ...]) -> list[Tensor]:
+        """Features of `x` at `layers`, each B×C_l×H_l×W_l: the outputs of those indices of `model`.
+
+        At 256×256 and width 64, layers 0, 4, 8, 12, 16 give 3×262×262 (the padded picture itself),
+        128×256×256, 256×128×128, 256×64×64, 256×64×64.
+        """
+        features = {}
+        for index, layer in enumerate(self.model[: max(layers) + 1]):
+            x = layer(x)
+            if index in layers:
+                features[index] = x
+        return [features[l] for l in layers]
+
+
+class Discriminator(nn.Module):
+    """PatchGAN: B×3×H×W pictures in [-1, 1] to a B×1×h×w map of realness (LSGAN: 1 real, 0 generated)."""
+
+    def __init__(self, width: int = 64):
+        super().__init__()
+        w = width
+        self.model = nn.Sequential(
+            nn.Conv2d(3, w, 4, padding=1), nn.LeakyReLU(0.2, True), BlurDown(w),  # 0–2
+            nn.Conv2d(w, 2 * w, 4, padding=1), InstanceNorm(), nn.LeakyReLU(0.2, True), BlurDown(2 * w),  # 3–6
+            nn.Conv2d(2 * w, 4 * w, 4, padding=1), InstanceNorm(), nn.LeakyReLU(0.2, True), BlurDown(4 * w),  # 7–10
+            nn.Conv2d(4 * w, 8 * w, 4, padding=1), InstanceNorm(), nn.LeakyReLU(0.2, True),  # 11–13
+            nn.Conv2d(8 * w, 1, 4, padding=1),  # 14
+        )
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x)
+
+
+class ProjectionHeads(nn.Module):
+    """One two-layer perceptron per feature layer, then division by the L2 norm (CUT, section 3).
+
+    `channels` are the widths C_l of the layers (see `feature_channels`), `dim` is K.
+    """
+
+    def __init__(self, channels: list[int], dim: int = 256):
+        super().__init__()
+        for i, c in enumerate(channels):
+            self.add_module(f"mlp_{i}", nn.Sequential(nn.Linear(c, dim), nn.ReLU(True), nn.Linear(dim, dim)))
+        initialise(self)
+
+    def forward(self, tokens: Tensor, i: int) -> Tensor:  # B×N×C_l of the i-th layer -> B×N×K
+        return unit(at_least_float32(getattr(self, f"mlp_{i}")(tokens)))
+
+    def mean(self, tokens: Tensor, i: int) -> Tensor:  # B×L×C_l -> B×K
+        """The mean over all L positions of the projected features, without holding their normalised copy."""
+        projected = getattr(self, f"mlp_{i}")(tokens)  # B×L×K
+        norm = at_least_float32(torch.linalg.vector_norm(projected, dim=-1, keepdim=True))  # B×L×1
+        weight = (1 / (norm + 1e-7)).to(projected.dtype).transpose(1, 2)
+        return at_least_float32(weight @ projected).squeeze(1) / tokens.shape[1]
+
+
+class NegativeGenerator(nn.Module):
+    """NEGCUT's generator of negatives, one perceptron per feature layer (section 3.2 of the paper)."""
+
+    def __init__(self, layers: int, dim: int = 256, noise_dim: int = 64):
+        super().__init__()
+        for i in range(layers):
+            self.add_module(
+                f"mlp_{i}", nn.Sequential(nn.Linear(dim + noise_dim, dim), nn.ReLU(True), nn.Linear(dim, dim))
+            )
+        self.noise_dim = noise_dim
+        initialise(self)
+
+    def forward(self, mean: Tensor, noise: Tensor, i: int) -> Tensor:
+        """Negatives of the i-th layer.
+
+        Args:
+            mean: B×K, the spatial mean of the projected source features.
+            noise: B×N×64 drawn from N(0, I), one vector for each negative.
+
+        Returns: B×N×K, of unit length. They belong to the picture, not to a place in it.
+        """
+        mean = mean[:, None].expand(-1, noise.shape[1], -1)  # B×N×K
+        return unit(at_least_float32(getattr(self, f"mlp_{i}")(torch.cat([mean, noise], dim=-1))))
+
+
+def unit(x: Tensor) -> Tensor:
+    """Divide by the L2 norm over the last axis (+1e-7)."""
+    return x / (x.norm(dim=-1, keepdim=True) + 1e-7)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """`x` in float32 where autocast left it in half precision; float32 and float64 stay."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+def tokens(features: Tensor) -> Tensor:
+    """A feature map B×C×H×W as tokens B×L×C, L = H·W positions in row-major order."""
+    return features.flatten(2).transpose(1, 2)
+
+
+def feature_channels(width: int, layers: tuple[int, ...]) -> list[int]:
+    """Channels of the generator's features at `layers`, known before any picture is seen."""
+    return [3 if l == 0 else width if l < 4 else 2 * width if l < 8 else 4 * width for l in layers]
+
+
+def initialise(net: nn.Module) -> None:
+    """Xavier normal with gain 0.02, biases 0."""
+    for module in net.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.xavier_normal_(module.weight, gain=0.02)
+            nn.init.zeros_(module.bias)
