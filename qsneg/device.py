@@ -1,0 +1,71 @@
+"""Where and in which precision to compute: device, autocast, memory layout.
+
+The layouts are those that measured fastest (`python -m qsneg bench`): on the CPU training is contiguous, since
+bfloat16's group norm has a slow backward pass in channels-last, and translation channels-last.
+"""
+
+import contextlib
+import functools
+import platform
+from collections.abc import Callable
+
+import torch
+
+
+def pick(name: str = "auto") -> torch.device:
+    """The device called `name`; "auto" takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        ValueError: if `name` is no device or not present on this machine.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"Unknown device '{name}': choose auto, cuda, mps or cpu.") from None
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not present.get(device.type, False):
+        raise ValueError(f"This machine has no device '{name}': choose auto, or cpu.")
+    return device
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is fast there: computed by the hardware, not emulated."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        flags = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        return any(getattr(torch.cpu, flag, bool)() for flag in flags)
+    return False
+
+
+def autocast(device: torch.device, setting: str = "auto") -> Callable[[], contextlib.AbstractContextManager]:
+    """A factory of autocast contexts: "auto" is bfloat16 where the hardware has it; or "bfloat16", "off".
+
+    Raises:
+        ValueError: on another setting.
+    """
+    if setting not in ("auto", "bfloat16", "off"):
+        raise ValueError(f"Unknown autocast setting '{setting}': choose auto, bfloat16 or off.")
+    if setting == "off" or (setting == "auto" and not has_bfloat16(device)):
+        return contextlib.nullcontext
+    return functools.partial(torch.autocast, device.type, torch.bfloat16)
+
+
+def training_layout(device: torch.device) -> torch.memory_format:
+    return torch.channels_last if device.type == "cuda" else torch.contiguous_format
+
+
+def inference_layout(device: torch.device) -> torch.memory_format:
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
+def describe(device: torch.device) -> str:
+    """The device in words, such as "CPU, 2 threads" or "NVIDIA H100"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return f"Apple GPU ({platform.machine()})"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads != 1 else ''}"
