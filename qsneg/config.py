@@ -84,6 +84,8 @@ class TrainConfig:
     # pictures per step and domain
     resize: int = 286
     # short side that pictures are resized to before cropping
+    resize_max: int = 0
+    # where above 0, each picture's short side is drawn at random between resize and this
     crop: int = 256
     # side of the square crop
     flip: bool = True
@@ -112,6 +114,8 @@ class TrainConfig:
     # steps between sample grids
     save_every: int = 500
     # steps between checkpoints
+    evaluate_every: int = 1000
+    # steps between figures on test pictures (0: never)
     film: bool = True
     # record the training film
 

@@ -1,0 +1,118 @@
+"""The command line: `python -m qsneg --help`."""
+
+import dataclasses
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from qsneg.config import METHODS, PRESETS, ModelConfig, TrainConfig
+
+cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+
+def field_flags(*configs: type) -> list[inspect.Parameter]:
+    """One optional flag per dataclass field, its help the comment under the field."""
+    flags = []
+    for config in configs:
+        comments = dict(re.findall(r"    (\w+): [^\n]*\n    # ([^\n]*)", inspect.getsource(config)))
+        for f in dataclasses.fields(config):
+            if f.name in ("method", "data"):
+                continue
+            kind = {bool: bool, int: int, float: float}.get(f.type, float if "float" in str(f.type) else str)
+            option = typer.Option(help=f"{comments[f.name]} (default: {f.default})", rich_help_panel=config.__name__)
+            annotation = Annotated[Optional[kind], option]
+            flags.append(inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+    return flags
+
+
+def train(
+    data: Annotated[Optional[str], typer.Argument(help="horse2zebra-drawn, or a folder with trainA and trainB")] = None,
+    *,
+    method: Annotated[str, typer.Option(help=", ".join(METHODS))] = "cut",
+    out: Annotated[Path, typer.Option(help="folder of the run")],
+    preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "paper",
+    resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out")] = False,
+    **fields,
+):
+    """Train a model; --resume continues a run that was stopped."""
+    from qsneg import train as training
+    from qsneg.config import build
+
+    for name in ("layers", "attention_layers"):
+        if fields.get(name):
+            fields[name] = tuple(int(n) for n in fields[name].split(","))
+    if resume:
+        trainer = training.resume(out, **{k: v for k, v in fields.items() if k in ("device", "workers") and v is not None})
+    else:
+        if data is None:
+            raise ValueError("Say what to train on: horse2zebra-drawn, or a folder with trainA and trainB.")
+        if (out / "checkpoint.pt").exists():
+            raise ValueError(f"'{out}' already holds a run: continue it with --resume, or choose another --out.")
+        trainer = training.Trainer(*build(method, preset, data=data, **fields), out)
+    trainer.run()
+    print(f"Weights: {out / 'model.safetensors'}")
+
+
+parameters = [p for p in inspect.signature(train).parameters.values() if p.kind != inspect.Parameter.VAR_KEYWORD]
+train.__signature__ = inspect.Signature(parameters + field_flags(ModelConfig, TrainConfig))
+train.__annotations__ = {p.name: p.annotation for p in train.__signature__.parameters.values()}
+cli.command()(train)
+
+
+@cli.command()
+def draw(
+    split: Annotated[str, typer.Option(help="train or test")],
+    count: Annotated[int, typer.Option(help="scenes per domain")],
+    out: Annotated[Path, typer.Option(help="folder to write to")],
+    size: Annotated[int, typer.Option(help="side in pixels")] = 128,
+    seed: Annotated[int, typer.Option(help="base seed of the set")] = 0,
+):
+    """Draw scenes of horse2zebra-drawn: trainA and trainB, or testA, testB (counterparts) and labels."""
+    from tqdm import tqdm
+
+    from qsneg import drawn
+
+    drawn.write(split, count, size, seed, out, progress=tqdm)
+
+
+@cli.command()
+def score(
+    checkpoints: Annotated[list[str], typer.Argument(help="names, paths or Hugging Face ids")],
+    count: Annotated[int, typer.Option(help="test scenes")] = 200,
+    data: Annotated[Optional[str], typer.Option(help="a folder with testA and testB instead of drawn scenes")] = None,
+    device: str = "auto",
+):
+    """Figures against the true counterparts of drawn test scenes, relative to the untranslated input (1)."""
+    from qsneg.data import DRAWN
+    from qsneg.score import figures
+    from qsneg.translate import load
+
+    if data and not Path(data).is_dir():
+        raise ValueError(f"There is no data folder '{data}'.")
+    for i, name in enumerate(checkpoints):
+        row = figures(load(name, device).translate_tensor, data or DRAWN, count)
+        if not row:
+            raise ValueError(f"'{data}' has no pictures in testA and testB to score on.")
+        if i == 0:
+            print(f"{'checkpoint':40}" + "".join(f"{k:>14}" for k in row))
+        print(f"{name:40}" + "".join(f"{v:14.3f}" for v in row.values()), flush=True)
+
+
+def main() -> None:
+    """Run a command; what the user can mend is said in one sentence on stderr, with exit code 2."""
+    try:
+        cli()
+    except (ValueError, FileNotFoundError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

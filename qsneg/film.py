@@ -1,0 +1,119 @@
+"""The training film: what the generator does to four fixed pictures at about 20 log-spaced steps.
+
+Every frame holds, for each picture, the translation, the entropy map and the 256 anchors at layers 12 and 16.
+A film is a folder beside the weights: `<method>.film/` with one WebP strip of the four translations per
+frame (`0000500.webp`), the strip of sources (`source.webp`), and `film.npz`:
+
+    steps          S          training steps of the frames
+    layers         2          layers of the maps
+    log_entropy    S×P×2×H×W  uint8: log-entropy of every position (nats), scaled from `low` to `high`
+    low, high      S×P×2      the range of each map
+    anchors        S×P×2×N    positions in row-major order, most significant first
+    grid           2          H, W
+
+    python -m qsneg train horse2zebra-drawn --method cut --preset debug --out runs/debug && ls runs/debug/film
+"""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from qsneg import drawn
+from qsneg.attention import global_entropy
+from qsneg.data import DRAWN
+from qsneg.images import read, to_image, to_tensor
+from qsneg.networks import Generator
+
+SIZE = 192  # side of a film picture
+LAYERS = (12, 16)
+ANCHORS = 256
+PHOTOGRAPHS = ("tower.jpg", "lion.jpg", "cheetah.jpg")
+
+
+def frame_steps(total: int, frames: int = 20) -> list[int]:
+    """About `frames` steps from 0 to `total`, log-spaced from 10 on."""
+    if total <= 10:
+        return list(range(total + 1))
+    return sorted({0, *np.geomspace(10, total, frames - 1).round().astype(int).tolist()})
+
+
+def photographs() -> list[Path]:
+    """Photographs that the installed gradio ships (it is not imported); empty without gradio."""
+    spec = importlib.util.find_spec("gradio")
+    folder = Path(spec.origin).parent / "media_assets" / "images" if spec and spec.origin else None
+    return [folder / name for name in PHOTOGRAPHS if folder and (folder / name).is_file()]
+
+
+def pictures(data: str) -> list[Image.Image]:
+    """The four pictures of a film, SIZE×SIZE: drawn test scenes, or photographs and one scene."""
+    images = [] if data == DRAWN else [read(p) for p in photographs()]
+    images = [square(image) for image in images]
+    for index in range(4 - len(images)):
+        images.append(Image.fromarray(drawn.draw(drawn.scene_seed("test", "A", index), SIZE, "A")))
+    return images
+
+
+def square(image: Image.Image) -> Image.Image:
+    """The middle of a picture as SIZE×SIZE (the upper middle of a tall one, where the sky is)."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 4
+    return image.crop((left, top, left + side, top + side)).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+
+
+class Film:
+    """Records frames into a folder; a run that resumes carries on where the folder stands."""
+
+    def __init__(self, folder: Path, data: str, total: int, layers: tuple[int, ...]):
+        self.folder, self.steps = Path(folder), frame_steps(total)
+        self.layers = [l for l in LAYERS if l <= max(layers)]
+        self.images = pictures(data)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        strip(self.images).save(self.folder / "source.webp", quality=85)
+
+    def due(self, step: int) -> bool:
+        return step in self.steps
+
+    @torch.no_grad()
+    def record(self, step: int, generator: Generator, device: torch.device) -> None:
+        """Write the frame of `step`."""
+        results, maps, anchors = [], [], []
+        for image in self.images:
+            result, features = generator.translate_with_features(to_tensor(image).to(device), tuple(self.layers))
+            results.append(to_image(result))
+            logs = [global_entropy(f.float()).log for f in features]  # 1×L each
+            maps.append(torch.cat(logs).cpu().numpy())
+            anchors.append(torch.cat([log.topk(ANCHORS, largest=False).indices for log in logs]).cpu().numpy())
+        strip(results).save(self.folder / f"{step:07d}.webp", quality=85)
+        part = self.folder / f"{step:07d}.part"
+        with part.open("wb") as file:
+            np.savez(file, log_entropy=np.stack(maps).astype(np.float32), anchors=np.stack(anchors).astype(np.int16))
+        os.replace(part, self.folder / f"{step:07d}.npz")
+
+    def finish(self) -> None:
+        """Gather the frames recorded so far into film.npz (see the module's docstring)."""
+        frames = sorted(self.folder.glob("[0-9]*.npz"))
+        arrays = [dict(np.load(f)) for f in frames]
+        logs = np.stack([a["log_entropy"] for a in arrays])  # S×P×2×L
+        low, high = logs.min(-1), logs.max(-1)
+        scaled = (logs - low[..., None]) / np.maximum(high - low, 1e-9)[..., None]
+        side = SIZE // 4
+        part = self.folder / "film.part"
+        with part.open("wb") as file:
+            np.savez_compressed(
+                file, steps=np.array([int(f.stem) for f in frames]), layers=np.array(self.layers),
+                log_entropy=(scaled * 255).round().astype(np.uint8).reshape(*logs.shape[:3], side, side),
+                low=low, high=high, anchors=np.stack([a["anchors"] for a in arrays]), grid=np.array([side, side]),
+            )
+        os.replace(part, self.folder / "film.npz")
+
+
+def strip(images: list[Image.Image]) -> Image.Image:
+    """Pictures side by side."""
+    row = Image.new("RGB", (sum(i.width for i in images), images[0].height))
+    for n, image in enumerate(images):
+        row.paste(image, (n * image.width, 0))
+    return row

@@ -1,0 +1,286 @@
+"""Training, resumable at any moment.
+
+    python -m qsneg train horse2zebra-drawn --method qs-attn --preset small --out runs/qs-attn
+    python -m qsneg train horse2zebra-drawn --method cut --preset debug --out runs/debug     # ten steps
+    python -m qsneg train --resume --out runs/qs-attn
+
+A run is a folder: `checkpoint.pt` (everything that a run consists of, written atomically), `metrics.jsonl`,
+`samples/`, `film/`, `model.safetensors` (exported weights with their card), and TensorBoard's files where
+tensorboard is installed. On one device, a run that was killed and resumed ends with the same weights as
+an uninterrupted one.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from qsneg import device as devices
+from qsneg import methods
+from qsneg.config import TITLES, ModelConfig, TrainConfig
+from qsneg.data import DRAWN, Unpaired, check_folder, find_images
+from qsneg.film import Film
+from qsneg.images import read, resize_short, to_image, to_tensor
+from qsneg.score import figures
+from qsneg.weights import Weights, save
+
+EPOCHS, FAST_EPOCHS = 400, 200
+
+
+class Trainer:
+    """One run: the method, its optimisers, the average, and where it stands.
+
+    Raises:
+        ValueError: one sentence, if the data, the device or the settings cannot be used.
+    """
+
+    def __init__(self, model: ModelConfig, config: TrainConfig, out: Path | str):
+        self.model, self.config, self.out = model, config, Path(out)
+        if config.data != DRAWN:
+            check_folder(config.data, config.crop)
+        self.data = Unpaired(config)
+        self.steps = config.steps or self.data.epoch() * (FAST_EPOCHS if model.fast else EPOCHS)
+        self.decay = config.decay if config.decay is not None else (0.25 if model.fast else 0.5)
+        self.device = devices.pick(config.device)
+        torch.manual_seed(config.seed)
+        self.layout = devices.training_layout(self.device)
+        self.method = methods.create(model).to(self.device, memory_format=self.layout)
+        self.method.draws = methods.Draws(config.seed, self.device)
+        self.method.autocast = devices.autocast(self.device, config.autocast)
+        self.average = AveragedModel(self.method.generator, avg_fn=self.mix)
+        self.groups = self.method.groups()
+        fused = self.device.type in ("cuda", "cpu")
+        self.optimisers = {
+            name: torch.optim.Adam(parameters, config.lr, (config.beta1, config.beta2), fused=fused)
+            for name, parameters in self.groups.items()
+        }
+        self.step, self.seconds, self.broken, self.history = 0, 0.0, [], []
+
+    def mix(self, average, value, count):
+        """The moving average; its decay grows to the configured one, so that early averages follow."""
+        decay = min(self.config.average, (1 + float(count)) / (10 + float(count)))
+        return torch.lerp(value, average, decay)
+
+    def learning_rate(self, step: int) -> float:
+        """Constant, then linear to 0 over the last `decay` share of the steps."""
+        left = (self.steps - step) / max(1, self.decay * self.steps)
+        return self.config.lr * min(1.0, left)
+
+    def update(self, name: str, loss: torch.Tensor) -> None:
+        """One optimiser step of the parameters called `name`."""
+        for parameter, grad in zip(self.groups[name], torch.autograd.grad(loss, self.groups[name])):
+            parameter.grad = grad
+        self.optimisers[name].step()
+
+    def train_step(self, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = self.learning_rate(self.step)
+        x, y = (t.to(self.device, memory_format=self.layout) for t in (x, y))
+        losses = self.method.step(x, y, self.update)
+        self.average.update_parameters(self.method.generator)
+        self.step += 1
+        return losses
+
+    def state(self) -> dict:
+        return {
+            "model": dataclasses.asdict(self.model),
+            "train": dataclasses.asdict(self.config),
+            "step": self.step,
+            "seconds": self.seconds,
+            "broken": self.broken,
+            "history": self.history,
+            "method": self.method.state_dict(),
+            "average": self.average.state_dict(),
+            "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
+            "draws": self.method.draws.generator.get_state(),
+            "random": torch.get_rng_state(),
+        }
+
+    def save(self) -> None:
+        """Write the checkpoint (atomically) and the exported weights."""
+        part = self.out / "checkpoint.pt.part"
+        with part.open("wb") as file:
+            torch.save(self.state(), file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, self.out / "checkpoint.pt")
+        save(self.weights(), self.out / "model.safetensors")
+
+    def restore(self) -> None:
+        """Continue from the checkpoint in the run's folder.
+
+        Raises:
+            ValueError: if there is none, or it does not fit.
+        """
+        state = read_checkpoint(self.out)
+        self.step, self.seconds, self.broken, self.history = (state[k] for k in ("step", "seconds", "broken", "history"))
+        self.method.load_state_dict(state["method"])
+        self.average.load_state_dict(state["average"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        self.method.draws.generator.set_state(state["draws"])
+        torch.set_rng_state(state["random"])
+        metrics = self.out / "metrics.jsonl"
+        if metrics.exists():  # drop what was written after the checkpoint
+            lines = [l for l in metrics.read_text().splitlines() if json.loads(l)["step"] <= self.step]
+            metrics.write_text("".join(l + "\n" for l in lines))
+
+    def weights(self) -> Weights:
+        """The model as it would be shipped now: averaged generator, heads, and NEGCUT's networks."""
+        method = self.method
+        return Weights(
+            self.model, self.average.module, method.heads, getattr(method, "negative_generator", None),
+            getattr(method, "slow_heads", None), self.card(),
+        )
+
+    def card(self) -> dict:
+        """Data, steps, seed, time, machine and figures of the run so far."""
+        data = self.config.data if self.config.data == DRAWN else Path(self.config.data).name
+        card = {
+            "method": TITLES[self.model.method], "data": data, "steps": self.step, "of_steps": self.steps,
+            "seed": self.config.seed, "crop": self.config.crop, "resize": self.config.resize, "batch": self.config.batch,
+            "minutes": round(self.seconds / 60, 1), "machine": machine(self.device), "torch": torch.__version__,
+            "train_config": dataclasses.asdict(self.config) | {"data": data},
+        }
+        if self.history:
+            card["last"] = self.history[-1]
+            first = next(k for k in self.history[-1] if k != "step")
+            card["best"] = min(self.history, key=lambda h: h[first])
+        return card
+
+    def translate(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad(), self.method.autocast():
+            return self.average.module(x.to(self.device)).float()
+
+    def evaluate(self) -> dict[str, float]:
+        """The figures now, kept for the card."""
+        result = figures(self.translate, self.config.data, 64 if self.step < self.steps else None)
+        if result:
+            self.history.append({"step": self.step} | {k: round(v, 4) for k, v in result.items()})
+        return result
+
+    def run(self, progress: bool = True, stop_at: int | None = None) -> None:
+        """Train to the end (or to `stop_at`), writing everything on the way."""
+        c, out = self.config, self.out
+        (out / "samples").mkdir(parents=True, exist_ok=True)
+        film = Film(out / "film", c.data, self.steps, self.model.layers) if c.film else None
+        samples = sample_inputs(c, film)
+        board = tensorboard(out)
+        total: dict[str, torch.Tensor] = {}
+        counted, last = 0, time.monotonic()
+        end = min(self.steps, stop_at or self.steps)
+        loader = torch.utils.data.DataLoader(
+            self.data, batch_size=None, sampler=range(self.step, end), num_workers=c.workers,
+            generator=torch.Generator(),
+        )
+        if film and self.step == 0 and film.due(0):
+            film.record(0, self.average.module, self.device)
+        bar = tqdm(loader, TITLES[self.model.method], end, initial=self.step, unit="step", disable=not progress)
+        for x, y, broken in bar:
+            for name in set(broken) - set(self.broken):
+                self.broken.append(name)
+                bar.write(f"Skipped, cannot be read: {name}", file=sys.stderr)
+            losses = self.train_step(x, y)
+            total = {k: total.get(k, 0) + v for k, v in losses.items()}
+            counted += 1
+            now = time.monotonic()
+            self.seconds, last = self.seconds + now - last, now
+            final = self.step == end
+            line = {}
+            if c.evaluate_every and (self.step % c.evaluate_every == 0 or self.step == self.steps):
+                line = self.evaluate()
+            if self.step % c.log_every == 0 or final or line:
+                means = {k: float(v) / counted for k, v in total.items()}
+                if not all(v == v and abs(v) != float("inf") for v in means.values()):
+                    raise ValueError(
+                        f"The losses are no longer finite at step {self.step}: resume from the last checkpoint with "
+                        "--autocast off, or start again with a smaller --lr."
+                    )
+                write_metrics(out, board, self.step, means | line, self.learning_rate(self.step), self.seconds, len(self.broken))
+                bar.set_postfix({k: f"{v:.2f}" for k, v in means.items() if k in ("G_GAN", "NCE", "D_real", "D_fake", "N")})
+                total, counted = {}, 0
+            if film and film.due(self.step):
+                film.record(self.step, self.average.module, self.device)
+            if self.step % c.sample_every == 0 or final:
+                sample_grid(samples, self.translate).save(out / "samples" / f"{self.step:07d}.jpg", quality=90)
+            if self.step % c.save_every == 0 or final:
+                self.save()
+            last = time.monotonic()  # evaluation, film and saving are not training time
+        if film and self.step == self.steps:
+            film.finish()
+        if self.broken:
+            print(f"{len(self.broken)} pictures could not be read and were skipped: {', '.join(self.broken[:5])}", file=sys.stderr)
+
+
+def read_checkpoint(out: Path | str) -> dict:
+    path = Path(out) / "checkpoint.pt"
+    if not path.is_file():
+        raise ValueError(f"There is nothing to resume in '{out}': no checkpoint.pt. Start the run without --resume.")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file: zipfile's, pickle's and torch's errors
+        raise ValueError(f"'{path}' cannot be read ({type(error).__name__}): start the run again.") from None
+
+
+def resume(out: Path | str, **overrides) -> Trainer:
+    """The trainer of an unfinished run, as its checkpoint describes it."""
+    state = read_checkpoint(out)
+    model, train = ({k: tuple(v) if isinstance(v, list) else v for k, v in state[part].items()} for part in ("model", "train"))
+    trainer = Trainer(ModelConfig(**model), TrainConfig(**(train | overrides)), out)
+    trainer.restore()
+    return trainer
+
+
+def sample_inputs(config: TrainConfig, film: Film | None) -> list[torch.Tensor]:
+    """The sources of the sample grid: the film's pictures, then up to four of testA."""
+    images = list(film.images) if film else []
+    if config.data != DRAWN and (Path(config.data) / "testA").is_dir():
+        images += [resize_short(read(p), config.crop) for p in find_images(Path(config.data) / "testA")[:4]]
+    side = film.images[0].width if images and film else config.crop
+    return [to_tensor(i.resize((side // 4 * 4,) * 2)) for i in images]
+
+
+def sample_grid(samples: list[torch.Tensor], translate):
+    """Sources above, translations below."""
+    if not samples:
+        return to_image(torch.ones(3, 8, 8))
+    rows = [torch.cat(samples, dim=3), torch.cat([translate(x).cpu() for x in samples], dim=3)]
+    return to_image(torch.cat(rows, dim=2))
+
+
+def tensorboard(out: Path):
+    """A TensorBoard writer, or None where tensorboard is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(out / "tensorboard")
+
+
+def write_metrics(out: Path, board, step: int, values: dict, lr: float, seconds: float, broken: int) -> None:
+    line = {"step": step, **{k: round(v, 6) for k, v in values.items()}, "lr": lr, "seconds": round(seconds, 1), "broken": broken}
+    with (out / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    if board:
+        for name, value in values.items():
+            board.add_scalar(name, value, step)
+        board.flush()
+
+
+def machine(device: torch.device) -> str:
+    """The machine in words, for cards."""
+    if device.type != "cpu":
+        return devices.describe(device)
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        name = next((l.split(":")[1].strip() for l in info.read_text().splitlines() if l.startswith("model name")), name)
+    return f"{name}, {devices.describe(device)}"
