@@ -70,10 +70,9 @@ def load(folder: Path, dtype: torch.dtype) -> tuple[CUT, dict[str, torch.Tensor]
         noise_dim=weights["N"]["mlp_0.0.weight"].shape[1] - len(weights["N"]["mlp_0.2.weight"]) if "N" in weights else 64,
         window=window,
     )
-    method = create(config)
+    method = create(config).to(dtype)
     for part, net in parts(method).items():
         net.load_state_dict(weights[part])
-    method.to(dtype)
     method.draws = Recorded(expected)
     return method, expected
 

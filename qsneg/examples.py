@@ -1,0 +1,88 @@
+"""Example pictures: photographs that gradio's package ships, and drawn scenes with their true counterparts.
+
+A drawn scene is saved with its seed as PNG text, so that its counterpart can be found again after an upload; the
+seed is believed only if drawing it again gives the same pixels.
+
+    from qsneg.examples import examples
+    for example in examples():
+        example.picture().save(f"{example.name}.png")
+"""
+
+import functools
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from qsneg import drawn, images
+
+PHOTOGRAPHS = {"tower.jpg": "The Eiffel Tower", "lion.jpg": "A lion", "cheetah1.jpg": "A cheetah, close",
+               "cheetah.jpg": "A cheetah in grass"}
+SCENES = {12: "A bay horse by a tree", 10: "Two horses far off", 35: "A piebald horse grazing", 21: "A white horse"}
+KEY = "scene"  # of the PNG text that holds the seed
+LONG = 1024  # photographs and scenes that are given as examples are no larger than this, in pixels
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example: either a file or a scene of the test split."""
+
+    name: str
+    family: str  # the model family it is meant for
+    path: Path | None = None
+    index: int | None = None
+
+    def picture(self, size: int = 512) -> Image.Image:
+        """The picture: a photograph as it is, a scene of domain A drawn at `size` × `size` pixels."""
+        if self.path:
+            image = images.read(self.path)
+            image.thumbnail((LONG, LONG), Image.Resampling.LANCZOS)
+            return image
+        return scene(drawn.scene_seed("test", "A", self.index), size, "A")
+
+    def thumbnail(self, side: int = 128) -> Image.Image:
+        """A square crop of side × side pixels."""
+        image = images.resize_short(self.picture(side), side)
+        left, top = (image.width - side) // 2, (image.height - side) // 3
+        return image.crop((left, top, left + side, top + side))
+
+
+def examples() -> list[Example]:
+    """The photographs of the installed gradio package (none, if it is not installed), then drawn scenes."""
+    package = importlib.util.find_spec("gradio")
+    folder = Path(package.origin).parent / "media_assets" / "images" if package else None
+    photographs = {folder / name: title for name, title in PHOTOGRAPHS.items()} if folder else {}
+    return [Example(title, "day2sunset", path=path) for path, title in photographs.items() if path.is_file()] + [
+        Example(title, "horse2zebra-drawn", index=index) for index, title in SCENES.items()
+    ]
+
+
+@functools.lru_cache(maxsize=64)
+def _draw(seed: int, size: int, domain: str) -> np.ndarray:
+    return drawn.draw(seed, size, domain)
+
+
+def scene(seed: int, size: int, domain: str) -> Image.Image:
+    """The scene of a seed as a size × size picture that carries its seed.
+
+    Raises:
+        ValueError: for a size or domain that cannot be drawn.
+    """
+    image = Image.fromarray(_draw(seed, size, domain))
+    if domain == "A":
+        image.info[KEY] = str(seed)
+    return image
+
+
+def seed_of(image: Image.Image) -> int | None:
+    """The seed of a picture that is a drawn scene of domain A, untouched; None for any other picture."""
+    text = image.info.get(KEY)
+    if not isinstance(text, str) or not text.isdecimal() or len(text) > 12 or image.width != image.height:
+        return None
+    try:
+        same = np.array_equal(_draw(int(text), image.width, "A"), np.asarray(image.convert("RGB")))
+    except ValueError:  # a size that is never drawn
+        return None
+    return int(text) if same else None

@@ -1,0 +1,334 @@
+"""Translate pictures of any kind and size: one, or whole folders.
+
+    python -m qsneg translate photos --checkpoint horse2zebra-drawn/cut --out zebras
+    python -c "import qsneg; from PIL import Image; \
+               qsneg.load('horse2zebra-drawn/cut').translate(Image.open('photo.jpg')).save('zebra.png')"
+
+A picture is translated whole, never in tiles: instance norm takes its statistics over the whole picture, so a tile
+would be coloured by what happens to be in it and the seams would show. What does not fit in memory is refused, with
+the size that would.
+"""
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from qsneg import device as devices
+from qsneg.images import EXTENSIONS, read, resize_short, short_size, to_image, to_tensor, upright_rgb
+from qsneg.weights import Weights
+from qsneg.weights import load as load_weights
+
+MIN_SIDE = 16  # pixels: smaller pictures are padded to it, so that the bottleneck is 4×4 at least
+
+
+class TooLarge(ValueError):
+    """The picture does not fit in memory; the message names the size that would."""
+
+
+class Translator:
+    """A generator on a device, ready to translate.
+
+    Attributes: `weights` (whose generator is moved to the device), `config`, `card`, `title` and `device`.
+    """
+
+    def __init__(self, weights: Weights, device: str | torch.device = "auto", autocast: str = "auto"):
+        """Raises ValueError on an unknown device or autocast setting ("auto", "bfloat16" or "off")."""
+        self.weights, self.config, self.card, self.title = weights, weights.config, weights.card, weights.title
+        self.device = devices.pick(str(device))
+        self.autocast = devices.autocast(self.device, autocast)
+        self.layout = devices.inference_layout(self.device)
+        weights.generator.to(self.device, memory_format=self.layout)
+
+    def translate(self, image: Image.Image, size: int | None = None) -> Image.Image:
+        """Translate a picture of any kind (see `images.upright_rgb`), 1×1 pixels and more, to an RGB image.
+
+        `size` is the shorter side of the result in pixels: the picture is resized to it before it is translated,
+        its aspect ratio kept. Without it, the result has the size of the upright picture.
+
+        Raises:
+            TooLarge: (a ValueError) if it would not fit in memory, naming the largest `size` that would.
+            ValueError: if the picture cannot be read as RGB, or `size` is no whole number of at least 1.
+        """
+        image = upright_rgb(image)
+        short = min(image.size) if size is None else size
+        check_fits(short_size(image.size, short), self.config.width, self.device)  # before it is made that large
+        return to_image(self._forward(to_tensor(resize_short(image, short))))
+
+    def translate_tensor(self, x: Tensor) -> Tensor:
+        """Translate a batch B×3×H×W in [-1, 1], any H and W from 1, to the same shape, range and device, in float32.
+
+        Raises:
+            TooLarge: (a ValueError) if it would not fit in memory.
+            ValueError: on another shape or whole numbers.
+        """
+        if x.ndim != 4 or x.shape[1] != 3 or 0 in x.shape or not x.is_floating_point():
+            kind = f"{'×'.join(map(str, x.shape))} of {str(x.dtype).removeprefix('torch.')}"
+            raise ValueError(f"Pictures to translate are B×3×H×W floats in [-1, 1], not {kind}.")
+        check_fits((x.shape[3], x.shape[2]), self.config.width, self.device, batch=x.shape[0])
+        return self._forward(x)
+
+    def _forward(self, x: Tensor) -> Tensor:  # B×3×H×W -> B×3×H×W
+        height, width = x.shape[2:]
+        try:
+            with torch.inference_mode(), self.autocast():
+                padded = pad(x.to(self.device, torch.float32)).contiguous(memory_format=self.layout)
+                y = self.weights.generator(padded)[:, :, :height, :width]
+        except (RuntimeError, MemoryError) as error:  # that there was room was a forecast
+            if isinstance(error, RuntimeError) and "memory" not in str(error):
+                raise
+            raise TooLarge(
+                f"Translating at {width}×{height} pixels ran out of memory: translate it at size "
+                f"{max(1, min(width, height) // 2)} or less (the shorter side in pixels)."
+            ) from None
+        return y.to(x.device, torch.float32).clone(memory_format=torch.contiguous_format)  # an ordinary tensor again
+
+
+def load(
+    name: Path | str, device: str | torch.device = "auto", folder: Path | str | None = None, autocast: str = "auto"
+) -> Translator:
+    """A translator by name: "horse2zebra-drawn/cut" under the checkpoint folder (or `folder`), the path of a weights
+    file, or a Hugging Face repository "user/repository".
+
+    Raises:
+        FileNotFoundError: if nothing is found under that name.
+        ValueError: if the file is not one of qsneg's, or the device or the autocast setting is unknown.
+    """
+    device = devices.pick(str(device))  # a wrong name is noticed before anything is downloaded
+    return Translator(load_weights(name, folder), device, autocast)
+
+
+# --- sizes ---
+
+
+def pad(x: Tensor) -> Tensor:
+    """Continue B×3×H×W to the right and below by its mirror image, to sides divisible by 4 and of at least `MIN_SIDE`.
+
+    Reflection is how the generator itself continues a picture at its borders, so none appears as a frame; and the
+    top left corner stays where it is, so that the generator's grid falls on the picture as it would without padding.
+    """
+    for dim in (2, 3):
+        side = x.shape[dim]
+        if padded_side(side) != side:
+            x = x.index_select(dim, mirrored(side, padded_side(side)).to(x.device))
+    return x
+
+
+def padded_side(side: int) -> int:
+    return max(MIN_SIDE, -(-side // 4) * 4)
+
+
+def mirrored(side: int, length: int) -> Tensor:
+    """Indices 0 1 … side-1 … 1 0 1 …, `length` of them: reflection without repeating the edge, as far as one likes."""
+    period = max(1, 2 * (side - 1))  # one pixel has only itself
+    i = torch.arange(length) % period
+    return torch.minimum(i, period - i)
+
+
+# --- memory ---
+
+BYTES = {torch.channels_last: 20, torch.contiguous_format: 28}
+# Peak of a forward pass in bytes per pixel and unit of width. Measured on the CPU as the growth of the process's
+# largest resident size, for widths 32 and 64 at 512×512, 1024×768 and 1536×1024: 18.2 to 18.6 in channels-last and
+# 26.1 to 26.5 in contiguous layout, in float32 and in bfloat16 alike (whose blurs go by way of float32). A tenth is
+# added for what else is held meanwhile. On GPUs it is the same tensors, but it has not been measured there.
+
+
+def needed_bytes(size: tuple[int, int], width: int, device: torch.device, batch: int = 1) -> int:
+    """Memory in bytes that translating pictures of `size` (width, height) takes, for a generator of `width`."""
+    pixels = batch * padded_side(size[0]) * padded_side(size[1])
+    return BYTES[devices.inference_layout(device)] * width * pixels
+
+
+def check_fits(
+    size: tuple[int, int], width: int, device: torch.device, batch: int = 1, free: int | None = None
+) -> None:
+    """Refuse what does not fit in `free` bytes; by default, those that are free now.
+
+    Raises:
+        TooLarge: naming the largest size (shorter side) that would fit, by the same rule.
+    """
+    free = free_bytes(device) if free is None else free
+    needed = needed_bytes(size, width, device, batch)
+    if needed <= free:
+        return
+    fits, too_large = 0, min(size)  # the largest that fits lies from the one to below the other
+    while too_large - fits > 1:
+        middle = (fits + too_large) // 2
+        if needed_bytes(short_size(size, middle), width, device, batch) <= free:
+            fits = middle
+        else:
+            too_large = middle
+    what = "this picture" if batch == 1 else f"{batch} pictures at once"
+    remedy = f"translate it at size {fits} or less (the shorter side in pixels)"
+    raise TooLarge(
+        f"Translating {what} at {size[0]}×{size[1]} pixels needs about {in_words(needed)} of memory and "
+        f"{in_words(free)} are free: {remedy if fits else 'free some memory, no size of it fits'}."
+    )
+
+
+def in_words(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory in bytes that a computation on `device` can still take; a huge number where that cannot be known."""
+    if device.type == "cuda":
+        reusable = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + reusable
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():  # Linux: what the kernel calls available, and what the container's limit leaves
+        line = next((line for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable:")), None)
+        free = int(line.split()[1]) * 1024 if line else sys.maxsize
+        return max(0, min(free, cgroup_free_bytes()))
+    try:  # macOS has no figure for what is available: half of what is built in
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (AttributeError, ValueError, OSError):  # Windows
+        return sys.maxsize
+
+
+def cgroup_free_bytes(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
+    """What the tightest memory limit of this process's control groups (containers, services) leaves, in bytes."""
+    free = sys.maxsize
+    try:
+        groups = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:
+        return free
+    for _, controllers, path in groups:
+        if controllers == "":  # version 2
+            base, limit, usage, cache = root, "memory.max", "memory.current", "inactive_file"
+        elif "memory" in controllers.split(","):  # version 1
+            base, limit, usage = root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+            cache = "total_inactive_file"
+        else:
+            continue
+        relative = PurePosixPath(path.strip().lstrip("/"))
+        for group in {base / relative, *(base / p for p in relative.parents), base}:
+            try:  # files that are not there, and "max", mean no limit
+                left = int((group / limit).read_text()) - int((group / usage).read_text())
+                stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            except (OSError, ValueError):
+                continue
+            free = min(free, left + int(stat.get(cache, 0)))  # cached files make way
+    return free
+
+
+# --- files ---
+
+
+@dataclass
+class Report:
+    """What became of the files: `done` are the pictures written, `failed` the ones given, each with one sentence."""
+
+    done: list[Path] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def translate_files(
+    paths: Iterable[Path | str], checkpoint: Path | str, out: Path | str, size: int | None = None,
+    device: str = "auto", folder: Path | str | None = None, progress: bool = True,
+) -> Report:  # fmt: skip
+    """Translate pictures and, recursively, folders of pictures into the folder `out`, whose structure is theirs.
+
+    JPEG and WebP are written in their own format (quality 95), all others as PNG. Where two results would have the
+    same name, or a result that of an input, a number is added. Inputs are never written over; where `out` lies
+    inside a folder to translate, what is in it is not translated. What cannot be read or does not fit is reported,
+    and the rest is done.
+
+    Args: `size` as in `Translator.translate`; `checkpoint`, `device` and `folder` as in `load`.
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint.
+        ValueError: if the checkpoint, the device, `size` or `out` cannot be used.
+    """
+    out = Path(out)
+    if size is not None:
+        short_size((1, 1), size)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"The output folder '{out}' is a file: choose another.")
+    sources, failed = collect([paths] if isinstance(paths, (str, Path)) else paths, out)
+    report = Report(failed=failed)
+    translator = load(checkpoint, device, folder)
+    for source, target in tqdm(plan(sources, out), desc=translator.title, unit="picture", disable=not progress):
+        try:
+            result = translator.translate(read(source), size)
+        except (ValueError, FileNotFoundError) as error:
+            report.failed.append((source, str(error)))
+            continue
+        try:
+            save(result, target)
+        except (ValueError, OSError) as error:
+            report.failed.append((source, f"'{target}' cannot be written: {getattr(error, 'strerror', 0) or error}."))
+        else:
+            report.done.append(target)
+    return report
+
+
+def collect(paths: Iterable[Path | str], out: Path) -> tuple[list[tuple[Path, Path]], list[tuple[Path, str]]]:
+    """The pictures meant by `paths`, each with its name relative to the folder given; and what is wrong with others.
+
+    Raises:
+        ValueError: if `out` is itself one of the folders.
+    """
+    sources, failed = {}, []
+    for path in map(Path, paths):
+        if path.is_dir():
+            if path.resolve() == out.resolve():
+                raise ValueError(f"'{out}' is a folder to translate and cannot be the output folder: choose another.")
+            own = out.resolve() if out.resolve().is_relative_to(path.resolve()) else None
+            found = [
+                p for p in sorted(path.rglob("*"))
+                if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".") and p.is_file()
+                and not (own and p.resolve().is_relative_to(own))
+            ]  # fmt: skip
+            for p in found:
+                sources.setdefault(p.resolve(), (p, p.relative_to(path)))
+            if not found:
+                failed.append((path, f"There are no pictures in the folder '{path}'."))
+        elif path.exists():
+            sources.setdefault(path.resolve(), (path, Path(path.name)))
+        else:
+            failed.append((path, f"There is no file or folder '{path}'."))
+    return list(sources.values()), failed
+
+
+def plan(sources: list[tuple[Path, Path]], out: Path) -> list[tuple[Path, Path]]:
+    """Where each picture is written: no two to the same file, and none to an input."""
+    inputs = {source.resolve() for source, _ in sources}
+    targets, taken = {}, set()
+
+    def suffix(name: Path) -> str:
+        return name.suffix if name.suffix.lower() in (".jpg", ".jpeg", ".webp") else ".png"
+
+    for source, name in sorted(sources, key=lambda s: suffix(s[1]) != s[1].suffix):  # kept names choose first
+        number, target = 1, out / name.with_suffix(suffix(name))
+        while str(target).casefold() in taken or target.resolve() in inputs:  # some file systems ignore case
+            number += 1
+            target = out / name.with_name(f"{name.stem}-{number}{suffix(name)}")
+        taken.add(str(target).casefold())
+        targets[source] = target
+    return [(source, targets[source]) for source, _ in sources]
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Write a picture in the format of its name, creating its folder; all of it or nothing.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = {".png": dict(format="PNG"), ".webp": dict(format="WEBP", quality=95)}
+    part = path.with_name(f".{path.name}.part")
+    try:
+        image.save(part, **options.get(path.suffix.lower(), dict(format="JPEG", quality=95, subsampling=0)))
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
