@@ -1,0 +1,17 @@
+"""qsneg: contrastive image-to-image translation (CUT, QS-Attn, NEGCUT), and a look at what goes on inside.
+
+    import qsneg
+    model = qsneg.load("horse2zebra-drawn/cut")     # a name under checkpoints/, a path, or a Hugging Face id
+    result = model.translate(image)                 # PIL image in, PIL image out
+"""
+
+__version__ = "0.1.0"
+__all__ = ["Translator", "load"]
+
+
+def __getattr__(name: str):  # so that `import qsneg` is quick: torch is imported when it is needed
+    if name in __all__:
+        from qsneg import translate
+
+        return getattr(translate, name)
+    raise AttributeError(f"module 'qsneg' has no attribute '{name}'")

@@ -64,6 +64,26 @@ cli.command()(train)
 
 
 @cli.command()
+def translate(
+    paths: Annotated[list[Path], typer.Argument(help="pictures and folders")],
+    checkpoint: Annotated[str, typer.Option(help="a name such as day2sunset/cut, a path, or a Hugging Face id")],
+    out: Annotated[Path, typer.Option(help="folder to write to")],
+    size: Annotated[Optional[int], typer.Option(help="short side of the results in pixels; unset: as the inputs")] = None,
+    device: str = "auto",
+):
+    """Translate pictures, and folders of pictures recursively."""
+    from qsneg.translate import translate_files
+
+    report = translate_files(paths, checkpoint, out, size, device)
+    print(f"{len(report.done)} translated into '{out}'.")
+    if report.failed:
+        print(f"{len(report.failed)} could not be translated:", file=sys.stderr)
+        for path, reason in report.failed:
+            print(f"  {path}: {reason}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@cli.command()
 def draw(
     split: Annotated[str, typer.Option(help="train or test")],
     count: Annotated[int, typer.Option(help="scenes per domain")],
@@ -100,6 +120,20 @@ def score(
         if i == 0:
             print(f"{'checkpoint':40}" + "".join(f"{k:>14}" for k in row))
         print(f"{name:40}" + "".join(f"{v:14.3f}" for v in row.values()), flush=True)
+
+
+@cli.command()
+def bench(
+    size: Annotated[int, typer.Option(help="side of the pictures")] = 256,
+    width: Annotated[int, typer.Option(help="channels of the first convolution")] = 64,
+    rounds: Annotated[int, typer.Option(help="measurements of each side")] = 3,
+    device: str = "auto",
+    profile: Annotated[bool, typer.Option("--profile", help="also print where a step's time goes")] = False,
+):
+    """Time training steps and translation against a plain float32 version, both in one run."""
+    from qsneg.bench import bench
+
+    bench(size, width, rounds, device, profile)
 
 
 def main() -> None:

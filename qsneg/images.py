@@ -41,6 +41,7 @@ def read(path: Path | str) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=formats) as image:
                 if not (reason := _bad_size(image)):
+                    image.load()
                     return upright_rgb(image)
     except UnidentifiedImageError:
         reason = f"it is none of {', '.join(formats)}, or it is damaged"
@@ -58,14 +59,17 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     32 bits and floats are scaled by the white that their values suggest (see `_grey_to_bytes`), not clipped.
 
     Raises:
-        ValueError: if it has no pixels, more than `MAX_PIXELS`, or colours that Pillow does not convert to RGB.
-        OSError: if it was opened from a file whose pixels cannot be decoded.
+        ValueError: if it has no pixels, more than `MAX_PIXELS`, colours that Pillow does not convert to RGB, or was
+            opened from a file whose pixels cannot be decoded.
     """
     if reason := _bad_size(image):
         raise ValueError(f"This picture cannot be used: {reason}.")
-    if image.tell() != 0:
-        image.seek(0)
-    image.load()
+    try:
+        if image.tell() != 0:
+            image.seek(0)
+        image.load()
+    except Exception as error:  # anything, as in `read`
+        raise ValueError(f"This picture cannot be used: {str(error) or type(error).__name__}.") from None
     orientation = _orientation(image)  # after loading, since TIFF files are turned by it
     if image.mode.startswith("I") or image.mode == "F":
         grey = _grey_to_bytes(np.asarray(image), sixteen=image.mode.startswith("I;16") or image.format == "PNG")
@@ -75,8 +79,7 @@ def upright_rgb(image: Image.Image) -> Image.Image:
         rgb = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     else:
         rgb = image.convert("RGB")
-    rgb = rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb
-    return rgb.copy() if rgb is image else rgb
+    return rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb
 
 
 def _bad_size(image: Image.Image) -> str | None:

@@ -96,8 +96,7 @@ class CUT(nn.Module):
         """
         with self.autocast():
             flip = self.config.fast and self.draws.coin()
-            sources = [x] if self.config.fast else [x, y]
-            real = torch.cat(sources)
+            real = x if self.config.fast else torch.cat([x, y])
             output, source = self.translate(real.flip(3) if flip else real)
             if flip:
                 with torch.no_grad():
@@ -105,14 +104,16 @@ class CUT(nn.Module):
             result = self.generator.encode(output, self.config.layers)
             if flip:
                 result = [f.flip(3) for f in result]
-            # one list of layer features per domain
-            split = [zip(*(f.chunk(len(sources)) for f in fs)) for fs in (source, result)]
-            passes = [self.contrast(list(s), list(r)) for s, r in zip(*split)]
-        return output[: len(x)], passes
+            return output[: len(x)], self.passes(source, result, len(real) // len(x))
 
     def translate(self, real: Tensor) -> tuple[Tensor, list[Tensor]]:
         """G(real) and the features of real."""
         return self.generator.translate_with_features(real, self.config.layers)
+
+    def passes(self, source: list[Tensor], result: list[Tensor], domains: int) -> list[Pass]:
+        """One pass per domain, from the layer features of all domains in one batch."""
+        split = [zip(*(f.chunk(domains) for f in features)) for features in (source, result)]
+        return [self.contrast(list(s), list(r)) for s, r in zip(*split)]
 
     def contrast(self, source: list[Tensor], result: list[Tensor]) -> Pass:
         """Read queries and keys at the same places of source and translation, and project them."""

@@ -25,7 +25,37 @@ class InstanceNorm(nn.Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:  # B×C×H×W -> B×C×H×W
+        if x.device.type == "cpu" and x.requires_grad and not x.is_contiguous():
+            return _ChannelsLastNorm.apply(x)
         return F.group_norm(x, num_groups=x.shape[1], eps=1e-5)
+
+
+class _ChannelsLastNorm(torch.autograd.Function):
+    """Group norm on the CPU whose backward pass in channels-last is not 30 to 70 times slower than in
+    contiguous memory: picture by picture it is the backward pass of a batch norm over one picture,
+    which torch has in a fast version, provided that gradient and input share their layout."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        x = x.contiguous(memory_format=torch.channels_last)
+        y, mean, scale = torch.native_group_norm(x, None, None, b, c, h * w, c, 1e-5)
+        ctx.save_for_backward(x, mean, scale)  # mean and 1/σ are B×C
+        return y
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        x, mean, scale = ctx.saved_tensors
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        statistics = torch.float64 if x.dtype == torch.float64 else torch.float32
+        mean, scale = mean.to(statistics), scale.to(statistics)
+        parts = [
+            torch.ops.aten.native_batch_norm_backward(
+                grad[i : i + 1], x[i : i + 1], None, None, None, mean[i], scale[i], True, 1e-5, [True, False, False]
+            )[0]
+            for i in range(len(x))
+        ]
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 class ReflectPad(nn.Module):

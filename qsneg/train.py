@@ -50,7 +50,7 @@ class Trainer:
         self.decay = config.decay if config.decay is not None else (0.25 if model.fast else 0.5)
         self.device = devices.pick(config.device)
         torch.manual_seed(config.seed)
-        self.layout = devices.training_layout(self.device)
+        self.layout = devices.layout(self.device)
         self.method = methods.create(model).to(self.device, memory_format=self.layout)
         self.method.draws = methods.Draws(config.seed, self.device)
         self.method.autocast = devices.autocast(self.device, config.autocast)

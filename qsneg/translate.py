@@ -1,8 +1,7 @@
 """Translate pictures of any kind and size: one, or whole folders.
 
     python -m qsneg translate photos --checkpoint horse2zebra-drawn/cut --out zebras
-    python -c "import qsneg; from PIL import Image; \
-               qsneg.load('horse2zebra-drawn/cut').translate(Image.open('photo.jpg')).save('zebra.png')"
+    python -c "import qsneg, PIL.Image as I; qsneg.load('horse2zebra-drawn/cut').translate(I.open('a.png')).show()"
 
 A picture is translated whole, never in tiles: instance norm takes its statistics over the whole picture, so a tile
 would be coloured by what happens to be in it and the seams would show. What does not fit in memory is refused, with
@@ -43,7 +42,7 @@ class Translator:
         self.weights, self.config, self.card, self.title = weights, weights.config, weights.card, weights.title
         self.device = devices.pick(str(device))
         self.autocast = devices.autocast(self.device, autocast)
-        self.layout = devices.inference_layout(self.device)
+        self.layout = devices.layout(self.device)
         weights.generator.to(self.device, memory_format=self.layout)
 
     def translate(self, image: Image.Image, size: int | None = None) -> Image.Image:
@@ -136,14 +135,15 @@ def mirrored(side: int, length: int) -> Tensor:
 BYTES = {torch.channels_last: 20, torch.contiguous_format: 28}
 # Peak of a forward pass in bytes per pixel and unit of width. Measured on the CPU as the growth of the process's
 # largest resident size, for widths 32 and 64 at 512×512, 1024×768 and 1536×1024: 18.2 to 18.6 in channels-last and
-# 26.1 to 26.5 in contiguous layout, in float32 and in bfloat16 alike (whose blurs go by way of float32). A tenth is
-# added for what else is held meanwhile. On GPUs it is the same tensors, but it has not been measured there.
+# 26.1 to 26.5 in contiguous layout, in float32 and in bfloat16 alike (whose blurs go by way of float32); the rest is
+# margin. The picture itself, in the forms that it takes meanwhile, counts as two more units of width (measured: 30
+# bytes per pixel). On GPUs the tensors are the same, but it has not been measured there.
 
 
 def needed_bytes(size: tuple[int, int], width: int, device: torch.device, batch: int = 1) -> int:
     """Memory in bytes that translating pictures of `size` (width, height) takes, for a generator of `width`."""
     pixels = batch * padded_side(size[0]) * padded_side(size[1])
-    return BYTES[devices.inference_layout(device)] * width * pixels
+    return BYTES[devices.layout(device)] * (width + 2) * pixels
 
 
 def check_fits(

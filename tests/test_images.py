@@ -3,6 +3,8 @@
     python -m pytest tests/test_images.py
 """
 
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +59,7 @@ def test_exif_orientation_of_16_bits(tmp_path):
     assert distance(read(tmp_path / "a.png"), Image.fromarray(grey()).convert("RGB")) == 0
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_damaged_exif_is_ignored(tmp_path):
     ramp().save(tmp_path / "a.png", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff broken")
     assert distance(read(tmp_path / "a.png"), ramp()) == 0
@@ -89,22 +92,23 @@ def test_transparent_colours_of_palettes_and_rgb(tmp_path):
     picture.save(tmp_path / "one.png", transparency=0)
     picture.save(tmp_path / "half.png", transparency=bytes([128, 255]))
     picture.save(tmp_path / "one.gif", transparency=0)
-    colours = {name: list(read(tmp_path / name).get_flattened_data() if hasattr(picture, "get_flattened_data")
-                          else read(tmp_path / name).getdata())
-               for name in ("plain.png", "one.png", "half.png", "one.gif")}  # fmt: skip
+    names = ("plain.png", "one.png", "half.png", "one.gif")
+    colours = {name: [read(tmp_path / name).getpixel((x, 0)) for x in (0, 1)] for name in names}
     assert colours["plain.png"] == [(255, 0, 0), (0, 0, 255)]
     assert colours["one.png"] == colours["one.gif"] == [(255, 255, 255), (0, 0, 255)]
     assert colours["half.png"] == [(255, 127, 127), (0, 0, 255)]
     Image.new("RGB", (2, 1), (1, 2, 3)).save(tmp_path / "rgb.png", transparency=(1, 2, 3))
     assert read(tmp_path / "rgb.png").getpixel((0, 0)) == (255, 255, 255)
-    assert upright_rgb(picture.convert("PA") if False else picture.convert("RGBA").convert("PA")).size == (2, 1)
+    pa = Image.new("RGBA", (2, 1), (9, 9, 9, 0)).convert("PA")
+    assert upright_rgb(pa).getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_one_bit_and_grey(tmp_path):
     bits = Image.fromarray(grey() > 99)
     assert bits.mode == "1"
     bits.save(tmp_path / "one.png")
-    assert distance(read(tmp_path / "one.png"), Image.fromarray((grey() > 99).astype(np.uint8) * 255).convert("RGB")) == 0
+    expected = Image.fromarray((grey() > 99).astype(np.uint8) * 255).convert("RGB")
+    assert distance(read(tmp_path / "one.png"), expected) == 0
     Image.fromarray(grey()).save(tmp_path / "grey.jpg", quality=100)
     assert distance(read(tmp_path / "grey.jpg"), Image.fromarray(grey()).convert("RGB")) <= 3
 
@@ -164,14 +168,13 @@ def test_small_and_long(tmp_path, size):
 
 @pytest.mark.filterwarnings("error")
 def test_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30_000_000)  # above it, Pillow warns
     Image.new("RGB", (8000, 5000), "teal").save(tmp_path / "a.jpg")  # 40 megapixels
     picture = read(tmp_path / "a.jpg")
     assert picture.size == (8000, 5000) and resize_short(picture, 64).size == (102, 64)
-    Image.new("1", (10_000, 9_500)).save(tmp_path / "b.png")  # 95 megapixels: Pillow would warn
-    assert read(tmp_path / "b.png").size == (10_000, 9_500)
     monkeypatch.setattr(images, "MAX_PIXELS", 1000)
-    with pytest.raises(ValueError, match=r"'.*b.png' cannot be read as a picture: it has 95 megapixels .*smaller.*\.$"):
-        read(tmp_path / "b.png")
+    with pytest.raises(ValueError, match=r"'.*a.jpg' cannot be read as a picture: it has 40 megapixels .*smaller.*\.$"):
+        read(tmp_path / "a.jpg")
     with pytest.raises(ValueError, match="cannot be used: it has 40 megapixels"):
         upright_rgb(picture)
 
@@ -181,8 +184,6 @@ def test_larger_than_pillow_reads(tmp_path):
     Image.new("1", (8, 8)).save(path)
     data = bytearray(path.read_bytes())
     data[16:24] = (50_000).to_bytes(4, "big") * 2  # the header's width and height
-    import zlib
-
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     path.write_bytes(data)
     with pytest.raises(ValueError, match="megapixels"):
@@ -206,15 +207,25 @@ def test_truncated_files_give_one_sentence(tmp_path, name):
         path.write_bytes(whole[: int(len(whole) * share)])
         with pytest.raises(ValueError, match=r"^'.*' cannot be read as a picture: [^\n]+\.$"):
             read(path)
+    path.write_bytes(whole[: len(whole) * 9 // 10])
+    try:
+        file = Image.open(path)
+    except Exception:  # WebP files are decoded, or not, when they are opened
+        return
+    with file, pytest.raises(ValueError, match="^This picture cannot be used: "):
+        upright_rgb(file)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff\xe0", b"II*\0"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff\xe0", b"II*\0"]
+)
 def test_what_is_no_picture(tmp_path, content):
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(ValueError, match=r"^'.*a.png' cannot be read as a picture: [^\n]+\.$"):
         read(tmp_path / "a.png")
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_damaged_bytes_never_crash(tmp_path):
     rng = np.random.default_rng(0)
     for name in ("a.png", "a.jpg", "a.tif", "a.gif", "a.webp"):

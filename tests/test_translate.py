@@ -1,0 +1,332 @@
+"""Translating pictures of any size, files and folders, with a tiny network.
+
+    python -m pytest tests/test_translate.py
+"""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from qsneg import translate, weights
+from qsneg.config import ModelConfig
+from qsneg.images import read, short_size, to_image, to_tensor
+from qsneg.translate import TooLarge, Translator, check_fits, load, mirrored, needed_bytes, pad, translate_files
+from tests.test_images import ramp
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A checkpoint folder with one model, tiny/cut."""
+    torch.manual_seed(0)
+    model = weights.Weights.empty(ModelConfig(width=4, disc_width=4, dim=16))
+    for p in model.generator.parameters():
+        p.mul_(20)  # the gain of 0.02 would make every picture grey
+    model.card = {"steps": 3}
+    path = tmp_path_factory.mktemp("checkpoints")
+    weights.save(model, path / "tiny" / "cut.safetensors")
+    return path
+
+
+@pytest.fixture(scope="module")
+def translator(folder):
+    return load("tiny/cut", device="cpu", folder=folder, autocast="off")
+
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+# --- one picture ---
+
+
+def test_load(folder, translator):
+    assert translator.title == "CUT" and translator.card == {"steps": 3} and translator.config.width == 4
+    assert translator.device == CPU and translator.weights.path == folder / "tiny" / "cut.safetensors"
+    by_path = load(folder / "tiny" / "cut.safetensors", "cpu", autocast="off")
+    x = noise(1, 3, 16, 16)
+    assert torch.equal(by_path.translate_tensor(x), translator.translate_tensor(x))
+    with pytest.raises(FileNotFoundError, match="tiny/cut"):
+        load("tiny/none", "cpu", folder)
+    with pytest.raises(ValueError, match="Unknown device"):
+        load("tiny/cut", "abacus", folder)
+    with pytest.raises(ValueError, match="Unknown autocast"):
+        load("tiny/cut", "cpu", folder, autocast="float8")
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 16, 16), (2, 3, 32, 48), (1, 3, 64, 20)])
+def test_sizes_divisible_by_4_are_those_of_the_plain_generator(translator, shape):
+    x = noise(*shape)
+    with torch.inference_mode():
+        expected = translator.weights.generator(x.contiguous(memory_format=translator.layout))
+    y = translator.translate_tensor(x)
+    assert torch.equal(y, expected) and y.std() > 0.05
+    assert y.is_contiguous() and not y.is_inference() and y.dtype == torch.float32
+    one_by_one = torch.cat([translator.translate_tensor(one[None]) for one in x])
+    assert torch.allclose(y, one_by_one, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 200), (2, 3, 3), (1, 257, 131), (1, 17, 16), (1, 2, 5)])
+def test_other_sizes_are_padded_by_their_mirror_image_and_cropped(translator, shape):
+    x = noise(shape[0], 3, *shape[1:])
+    y = translator.translate_tensor(x)
+    assert y.shape == x.shape and y.isfinite().all() and y.abs().max() <= 1
+    height, width = shape[1:]
+    bottom, right = (max(16, (side + 3) // 4 * 4) - side for side in (height, width))
+    mode = "reflect" if height > 1 and width > 1 else "symmetric"
+    padded = np.pad(x.numpy(), ((0, 0), (0, 0), (0, bottom), (0, right)), mode=mode)
+    if height > 1 and width > 1 or height == width:
+        assert np.array_equal(pad(x).numpy(), padded)
+    assert pad(x).shape == padded.shape and torch.equal(pad(x)[:, :, :height, :width], x)
+    plain = translator.weights.generator(pad(x).contiguous(memory_format=translator.layout))
+    assert torch.equal(y, plain[:, :, :height, :width])
+
+
+def test_mirrored():
+    assert mirrored(4, 9).tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2]
+    assert mirrored(2, 4).tolist() == [0, 1, 0, 1] and mirrored(1, 3).tolist() == [0, 0, 0]
+
+
+def test_padding_continues_what_is_seen(translator):
+    """Waves cut at a crest go on as waves: the result is that of the picture that was not cut, up to the border."""
+    rows, columns = torch.arange(36)[:, None], torch.arange(52)
+    whole = ((rows * torch.pi / 16).cos() * (columns * torch.pi / 8).cos()).expand(1, 3, -1, -1)
+    cut = whole[:, :, :33, :49]
+    assert torch.allclose(pad(cut), whole, atol=1e-6)
+    expected = translator.translate_tensor(whole)[:, :, :33, :49]
+    assert torch.allclose(translator.translate_tensor(cut), expected, atol=1e-4)
+
+
+def test_bad_tensors(translator):
+    for x in (torch.zeros(3, 8, 8), torch.zeros(1, 4, 8, 8), torch.zeros(1, 3, 0, 8), torch.zeros(0, 3, 8, 8),
+              torch.zeros(1, 3, 8, 8, dtype=torch.uint8)):  # fmt: skip
+        with pytest.raises(ValueError, match="Pictures to translate are B×3×H×W floats"):
+            translator.translate_tensor(x)
+    assert translator.translate_tensor(noise(1, 3, 8, 8).double()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 200), (3, 3), (257, 131), (40, 24)])
+def test_pictures_keep_their_size(translator, size):
+    result = translator.translate(ramp(*size))
+    assert result.mode == "RGB" and result.size == size
+    assert np.array_equal(result, to_image(translator.translate_tensor(to_tensor(ramp(*size)))))
+
+
+def test_size_is_the_short_side_of_the_result(translator):
+    assert translator.translate(ramp(80, 40), size=21).size == (42, 21)
+    assert translator.translate(ramp(40, 80), size=60).size == (60, 120)
+    assert translator.translate(ramp(2000, 1250), size=64).size == (102, 64)
+    for size in (0, -1, 1.5):
+        with pytest.raises(ValueError, match="whole number"):
+            translator.translate(ramp(), size=size)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "I;16", "I", "F"])
+def test_every_mode(translator, mode):
+    picture = ramp().convert("L").convert(mode) if mode in ("LA", "PA", "I;16", "I", "F") else ramp().convert(mode)
+    assert picture.mode == mode
+    assert translator.translate(picture).size == (40, 24)
+
+
+def test_rotated_picture_comes_out_upright(translator):
+    picture = ramp().transpose(Image.Transpose.ROTATE_90)
+    picture.getexif()[0x0112] = 6
+    assert np.array_equal(translator.translate(picture), translator.translate(ramp()))
+
+
+def test_bfloat16_is_close(folder, translator):
+    x = noise(1, 3, 32, 32)
+    half = load("tiny/cut", "cpu", folder, autocast="bfloat16").translate_tensor(x)
+    assert half.dtype == torch.float32 and 0 < (half - translator.translate_tensor(x)).abs().mean() < 0.1
+
+
+# --- memory ---
+
+
+@pytest.mark.parametrize("size", [(9000, 6000), (6000, 9001), (20, 90_000), (5000, 5000)])
+@pytest.mark.parametrize("free", [2_000_000, 300_000_000, 20_000_000_000])
+def test_refusal_names_the_largest_size_that_fits(size, free):
+    if needed_bytes(size, 64, CPU) <= free:
+        return check_fits(size, 64, CPU, free=free)
+    with pytest.raises(TooLarge, match="GB|MB") as refusal:
+        check_fits(size, 64, CPU, free=free)
+    if "no size of it fits" in str(refusal.value):
+        largest = 0
+    else:
+        largest = int(re.search(r"at size (\d+) or less", str(refusal.value))[1])
+        check_fits(short_size(size, largest), 64, CPU, free=free)
+    with pytest.raises(TooLarge):
+        check_fits(short_size(size, largest + 1), 64, CPU, free=free + 1 if largest == 0 else free)
+        check_fits(short_size(size, largest + 4), 64, CPU, free=free)  # sides are padded to multiples of 4
+
+
+def test_refusal_in_words():
+    with pytest.raises(ValueError) as refusal:
+        check_fits((9000, 6000), 64, CPU, free=20_000_000_000)
+    assert str(refusal.value) == (
+        "Translating this picture at 9000×6000 pixels needs about 71.3 GB of memory and 20.0 GB are free: "
+        "translate it at size 3176 or less (the shorter side in pixels)."
+    )
+
+
+def test_what_does_not_fit_is_refused_before_it_is_made(translator, monkeypatch):
+    monkeypatch.setattr(translate, "free_bytes", lambda device: 6 * 20 * 64 * 64)
+    with pytest.raises(TooLarge, match="at size 64 or less"):
+        translator.translate(ramp(80, 80))
+    assert translator.translate(ramp(80, 80), size=64).size == (64, 64)
+    with pytest.raises(TooLarge, match="1000000×1000000"):
+        translator.translate(ramp(80, 80), size=1_000_000)
+    with pytest.raises(TooLarge, match="2 pictures at once"):
+        translator.translate_tensor(torch.zeros(2, 3, 64, 64))
+
+
+def test_running_out_of_memory_all_the_same(translator, monkeypatch):
+    def full(x):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes.")
+
+    monkeypatch.setattr(translator.weights.generator, "forward", full)
+    with pytest.raises(TooLarge, match="ran out of memory: translate it at size 12 or less"):
+        translator.translate(ramp())
+
+
+def test_free_bytes(tmp_path):
+    assert 1e7 < translate.free_bytes(CPU)
+    own = tmp_path / "cgroup"
+    group = tmp_path / "fs" / "a" / "b"
+    group.mkdir(parents=True)
+
+    def write(folder, limit, usage, limit_name, usage_name, stat):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, value in {limit_name: limit, usage_name: usage, "memory.stat": f"anon 5\n{stat} 100"}.items():
+            (folder / name).write_text(f"{value}\n")
+
+    v2 = ("memory.max", "memory.current", "inactive_file")
+    own.write_text("0::/a/b\n")
+    assert translate.cgroup_free_bytes(tmp_path / "fs", own) > 1e15  # no limits at all
+    write(group, "max", 900, *v2)
+    assert translate.cgroup_free_bytes(tmp_path / "fs", own) > 1e15
+    write(group, 2000, 900, *v2)
+    assert translate.cgroup_free_bytes(tmp_path / "fs", own) == 1200
+    write(group.parent, 1500, 1400, *v2)  # the parent's limit binds too
+    assert translate.cgroup_free_bytes(tmp_path / "fs", own) == 200
+    own.write_text("3:cpu:/x\n9:memory:/c\n")
+    write(tmp_path / "fs" / "memory" / "c", 700, 300, "memory.limit_in_bytes", "memory.usage_in_bytes",
+          "total_inactive_file")  # fmt: skip
+    assert translate.cgroup_free_bytes(tmp_path / "fs", own) == 500
+    assert translate.cgroup_free_bytes(tmp_path / "fs", tmp_path / "none") > 1e15
+
+
+# --- files ---
+
+
+def run(folder, paths, out, **options):
+    return translate_files(paths, "tiny/cut", out, device="cpu", folder=folder, progress=False, **options)
+
+
+def tree(path):
+    return sorted(str(p.relative_to(path)) for p in path.rglob("*") if p.is_file())
+
+
+def test_folders_are_kept(tmp_path, folder, translator):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    (photos / "deep" / "er").mkdir(parents=True)
+    ramp().save(photos / "a.png")
+    ramp().save(photos / "b.JPG", format="JPEG")
+    ramp().save(photos / "deep" / "c.webp")
+    ramp().save(photos / "deep" / "er" / "d.gif")
+    (photos / "notes.txt").write_text("no picture")
+    (photos / "._a.png").write_text("no picture either")
+    report = run(folder, [photos], out)
+    names = ["a.png", "b.JPG", "deep/c.webp", "deep/er/d.png"]
+    assert tree(out) == names and report.failed == [] and sorted(report.done) == [out / n for n in names]
+    for name, kind in zip(names, ("PNG", "JPEG", "WEBP", "PNG")):
+        with Image.open(out / name) as file:
+            assert file.format == kind and file.size == (40, 24)
+    automatic = load("tiny/cut", "cpu", folder)
+    assert np.array_equal(read(out / "a.png"), automatic.translate(ramp()))
+
+
+def test_size_of_files(tmp_path, folder):
+    ramp().save(tmp_path / "a.png")
+    report = run(folder, tmp_path / "a.png", tmp_path / "out", size=8)
+    assert read(report.done[0]).size == (13, 8)
+    with pytest.raises(ValueError, match="whole number"):
+        run(folder, [tmp_path / "a.png"], tmp_path / "out", size=0)
+
+
+def test_results_do_not_overwrite_each_other(tmp_path, folder):
+    sides = {"x/a.png": 16, "x/a.jpg": 17, "x/a.bmp": 18, "y/a.png": 19, "y/A.png": 20, "a.tif": 21}
+    for name, side in sides.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        ramp(side, side).save(tmp_path / name)
+    paths = [tmp_path / "x", tmp_path / "y", tmp_path / "a.tif", tmp_path / "x" / "a.png"]  # the last one twice
+    report = run(folder, paths, tmp_path / "out")
+    assert report.failed == [] and len(set(report.done)) == len(report.done) == len(tree(tmp_path / "out")) == 6
+    assert sorted(read(p).size[0] for p in report.done) == [16, 17, 18, 19, 20, 21]
+    assert len({p.name.casefold() for p in report.done}) == 6
+    assert read(tmp_path / "out" / "a.png").size == (16, 16) and read(tmp_path / "out" / "a.jpg").size == (17, 17)
+    again = run(folder, paths, tmp_path / "out")
+    assert again.done == report.done and len(tree(tmp_path / "out")) == 6
+
+
+def test_inputs_are_never_written_over(tmp_path, folder):
+    ramp().save(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    report = run(folder, [tmp_path / "a.png"], tmp_path)
+    assert report.done == [tmp_path / "a-2.png"] and (tmp_path / "a.png").read_bytes() == before
+    with pytest.raises(ValueError, match="cannot be the output folder"):
+        run(folder, [tmp_path], tmp_path)
+    with pytest.raises(ValueError, match="is a file"):
+        run(folder, [tmp_path / "a.png"], tmp_path / "a.png")
+
+
+def test_outputs_inside_the_input_folder_are_not_translated_again(tmp_path, folder):
+    ramp().save(tmp_path / "a.png")
+    for _ in range(2):
+        report = run(folder, [tmp_path], tmp_path / "out")
+        assert report.done == [tmp_path / "out" / "a.png"] and report.failed == []
+    assert tree(tmp_path) == ["a.png", "out/a.png"]
+
+
+def test_failures_are_reported_and_the_rest_is_done(tmp_path, folder, monkeypatch):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    (tmp_path / "empty").mkdir()
+    photos.mkdir()
+    ramp().save(photos / "good.png")
+    (photos / "broken.png").write_bytes((photos / "good.png").read_bytes()[:-60])
+    (photos / "empty.jpg").write_bytes(b"")
+    ramp(300, 300).save(photos / "large.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    monkeypatch.setattr(translate, "free_bytes", lambda device: 6 * 20 * 64 * 64)
+    report = run(folder, [tmp_path / "none", photos, tmp_path / "notes.txt", tmp_path / "empty"], out)
+    assert report.done == [out / "good.png"] and tree(out) == ["good.png"]
+    failed = {path.name: reason for path, reason in report.failed}
+    assert set(failed) == {"none", "broken.png", "empty.jpg", "large.png", "notes.txt", "empty"}
+    assert "no file or folder" in failed["none"] and "no pictures" in failed["empty"]
+    assert "at size 64 or less" in failed["large.png"]
+    for name in ("broken.png", "empty.jpg", "notes.txt"):
+        assert "cannot be read as a picture" in failed[name]
+    assert all(reason.endswith(".") and "\n" not in reason for reason in failed.values())
+
+
+def test_unwritable_output_is_reported(tmp_path, folder):
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    ramp().save(tmp_path / "in" / "a.png")
+    ramp().save(tmp_path / "in" / "sub" / "b.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "sub").write_text("in the way")
+    report = run(folder, [tmp_path / "in"], tmp_path / "out")
+    assert report.done == [tmp_path / "out" / "a.png"]
+    assert [p.name for p, _ in report.failed] == ["b.png"] and "cannot be written" in report.failed[0][1]
+
+
+def test_progress_bar_and_missing_checkpoint(tmp_path, folder, capsys):
+    ramp().save(tmp_path / "a.png")
+    translate_files([tmp_path / "a.png"], "tiny/cut", tmp_path / "out", device="cpu", folder=folder)
+    assert "CUT: 100%" in capsys.readouterr().err
+    with pytest.raises(FileNotFoundError, match="No weights called 'tiny/none'"):
+        translate_files([tmp_path / "a.png"], "tiny/none", tmp_path / "out", device="cpu", folder=folder)
