@@ -217,7 +217,7 @@ class Trainer:
         if film and self.step == self.steps:
             film.finish()
         if self.broken:
-            print(f"{len(self.broken)} pictures could not be read and were skipped: {', '.join(self.broken[:5])}", file=sys.stderr)
+            print(f"{len(self.broken)} picture(s) could not be read and were skipped: {', '.join(self.broken[:5])}", file=sys.stderr)
 
 
 def read_checkpoint(out: Path | str) -> dict:

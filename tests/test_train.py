@@ -1,0 +1,220 @@
+"""Training: resume bit for bit, bad data, metrics, film, exported weights."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from qsneg.config import PRESETS, ModelConfig, TrainConfig, build
+from qsneg.data import Unpaired
+from qsneg.film import Film, frame_steps
+from qsneg.train import Trainer, resume
+from qsneg.weights import load, read_metadata
+
+TINY = dict(preset="debug", autocast="off", device="cpu", film=False, evaluate_every=0, width=4, disc_width=4, scenes=4)
+
+
+def same(a: dict, b: dict) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def final(trainer: Trainer) -> dict:
+    state = {f"method.{k}": v for k, v in trainer.method.state_dict().items()}
+    return state | {f"average.{k}": v for k, v in trainer.average.state_dict().items()}
+
+
+@pytest.mark.parametrize("method", ["cut", "fastcut", "qs-attn", "negcut", "fastnegcut"])
+def test_resume_is_bit_for_bit(method, tmp_path):
+    whole = Trainer(*build(method, steps=6, save_every=2, **TINY), tmp_path / "whole")
+    whole.run(progress=False)
+    part = Trainer(*build(method, steps=6, save_every=2, **TINY), tmp_path / "part")
+    part.run(progress=False, stop_at=3)
+    resumed = resume(tmp_path / "part")
+    assert resumed.step == 3
+    resumed.run(progress=False)
+    assert same(final(whole), final(resumed))
+    fresh = Trainer(*build(method, steps=6, seed=1, **TINY), tmp_path / "other")
+    fresh.run(progress=False)
+    assert not same(final(whole), final(fresh))  # the comparison can fail
+    files = [(tmp_path / run / "model.safetensors") for run in ("whole", "part")]
+    for part_name in load(files[0]).parts():
+        a, b = (getattr(load(f), part_name).state_dict() for f in files)
+        assert same(a, b)
+
+
+def test_killed_at_any_moment(tmp_path):
+    """SIGKILL while it runs, then --resume: the same weights as an uninterrupted run."""
+    flags = "--preset debug --autocast off --device cpu --no-film --evaluate-every 0 --width 4 --disc-width 4 --scenes 4".split()
+    command = [sys.executable, "-m", "qsneg", "train"]
+    start = ["horse2zebra-drawn", "--method", "qs-attn", "--steps", "40", "--save-every", "3", *flags]
+    process = subprocess.Popen([*command, *start, "--out", tmp_path / "killed"], stderr=subprocess.DEVNULL)
+    checkpoint = tmp_path / "killed" / "checkpoint.pt"
+    until = time.monotonic() + 60
+    while not checkpoint.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    step = torch.load(checkpoint, weights_only=True)["step"]
+    assert 0 < step < 40
+    subprocess.run([*command, "--resume", "--out", tmp_path / "killed"], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([*command, *start, "--out", tmp_path / "whole"], check=True, stderr=subprocess.DEVNULL)
+    states = [torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("killed", "whole")]
+    assert states[0]["step"] == states[1]["step"] == 40
+    for part in ("method", "average"):
+        assert same(states[0][part], states[1][part])
+    lines = [json.loads(l) for l in (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()]
+    assert [l["step"] for l in lines] == list(range(1, 41))  # none twice, none missing
+
+
+def test_flags_and_errors_on_the_command_line(tmp_path):
+    def fails(*args):
+        done = subprocess.run([sys.executable, "-m", "qsneg", "train", *map(str, args)], capture_output=True, text=True)
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+        return done.stderr
+
+    assert "no data folder" in fails(tmp_path / "nowhere", "--out", tmp_path / "run")
+    assert "Unknown method 'cyclegan'" in fails("horse2zebra-drawn", "--method", "cyclegan", "--out", tmp_path / "run")
+    assert "nothing to resume" in fails("--resume", "--out", tmp_path / "run")
+    assert "divisible by 4" in fails("horse2zebra-drawn", "--crop", 130, "--out", tmp_path / "run")
+
+
+def test_every_step_moves_what_it_should(tmp_path):
+    model, config = build("negcut", steps=3, **TINY)
+    trainer = Trainer(model, config, tmp_path)
+    before = {k: v.clone() for k, v in trainer.method.state_dict().items()}
+    x, y, _ = trainer.data[0]
+    trainer.train_step(x, y)
+    after = trainer.method.state_dict()
+    for part in ("generator.model.1.", "heads.mlp_0.0.", "discriminator.model.0.", "negative_generator.mlp_0.0.", "slow_heads.mlp_0.0."):
+        name = part + "weight"
+        assert not torch.equal(before[name], after[name]), part
+    slow, old, new = (s[f"{n}.mlp_4.2.weight"] for s, n in ((after, "slow_heads"), (before, "slow_heads"), (after, "heads")))
+    torch.testing.assert_close(slow, 0.9 * old + 0.1 * new)
+
+
+def test_learning_rate_falls_over_the_second_half(tmp_path):
+    trainer = Trainer(*build("cut", steps=100, **TINY), tmp_path)
+    assert [trainer.learning_rate(s) for s in (0, 50, 75, 100)] == pytest.approx([2e-4, 2e-4, 1e-4, 0])
+    fast = Trainer(*build("fastcut", steps=100, **TINY), tmp_path)
+    assert [fast.learning_rate(s) for s in (75, 90)] == pytest.approx([2e-4, 0.8e-4])
+
+
+def test_papers_defaults():
+    model, train = build("cut")
+    assert model == ModelConfig() and train == TrainConfig()
+    assert (model.width, model.patches, model.dim, model.temperature) == (64, 256, 256, 0.07)
+    assert (train.resize, train.crop, train.lr, train.beta1, train.beta2, train.average) == (286, 256, 2e-4, 0.5, 0.999, 0.999)
+    assert build("fastcut")[0].nce_weight == 10 and build("cut")[0].nce_weight == 1
+    small = build("cut", "small")
+    assert (small[0].width, small[0].patches, small[1].crop) == (32, 128, 128)
+    assert set(PRESETS) == {"paper", "small", "debug"}
+    with pytest.raises(ValueError, match="Unknown setting colour"):
+        build("cut", colour=1)
+
+
+def test_card_film_metrics_and_samples(tmp_path):
+    model, config = build("qs-attn", **(TINY | dict(film=True, evaluate_every=5, steps=6, log_every=2, sample_every=3)))
+    Trainer(model, config, tmp_path).run(progress=False)
+    config_read, card = read_metadata(tmp_path / "model.safetensors")
+    assert config_read == model
+    assert card["steps"] == 6 and card["seed"] == 0 and card["data"] == "horse2zebra-drawn" and card["machine"]
+    assert card["minutes"] >= 0 and {"step", "background", "luminance"} <= set(card["last"]) and card["best"]["background"] > 0
+    lines = [json.loads(l) for l in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [l["step"] for l in lines] == [2, 4, 5, 6] and all(np.isfinite(l["G"]) for l in lines)
+    assert [p.name for p in sorted((tmp_path / "samples").iterdir())] == ["0000003.jpg", "0000006.jpg"]
+    film = np.load(tmp_path / "film" / "film.npz")
+    steps = film["steps"].tolist()
+    assert steps == frame_steps(6) == list(range(7))
+    assert film["log_entropy"].shape == (7, 4, 2, *film["grid"]) and film["anchors"].shape == (7, 4, 2, 256)
+    assert film["layers"].tolist() == [12, 16]
+    strip = Image.open(tmp_path / "film" / "0000006.webp")
+    assert strip.size == (4 * 192, 192)
+    height, width = film["grid"]
+    chosen = film["log_entropy"][3, 0, 0].reshape(-1)[film["anchors"][3, 0, 0]]
+    assert chosen.max() <= np.sort(film["log_entropy"][3, 0, 0].reshape(-1))[256]  # anchors are the lowest entropies
+    assert chosen.max() < height * width
+
+
+def test_frame_steps_are_log_spaced():
+    steps = frame_steps(8000)
+    assert steps[0] == 0 and steps[-1] == 8000 and 18 <= len(steps) <= 22
+    ratios = np.diff(np.log(steps[1:]))
+    assert ratios.max() / ratios.min() < 1.3
+
+
+def test_film_does_not_disturb_training(tmp_path):
+    with_film, without = (Trainer(*build("cut", **(TINY | dict(film=f, steps=3))), tmp_path / str(f)) for f in (True, False))
+    with_film.run(progress=False)
+    without.run(progress=False)
+    assert same(final(with_film), final(without))
+    assert isinstance(Film(tmp_path / "f", "horse2zebra-drawn", 3, (0, 12)).steps, list)
+
+
+def folder(tmp_path, sizes=((80, 90), (100, 80))) -> Path:
+    for domain in ("trainA", "trainB"):
+        (tmp_path / domain).mkdir(parents=True)
+        for i, size in enumerate(sizes):
+            noise = np.random.default_rng(i).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+            Image.fromarray(noise).save(tmp_path / domain / f"{i}.png")
+    return tmp_path
+
+
+def config(data, **values) -> TrainConfig:
+    return TrainConfig(data=str(data), crop=64, resize=72, **values)
+
+
+def test_folder_batches(tmp_path):
+    data = Unpaired(config(folder(tmp_path), batch=3))
+    x, y, broken = data[0]
+    assert x.shape == y.shape == (3, 3, 64, 64) and broken == []
+    assert -1 <= x.min() < -0.5 and 0.5 < x.max() <= 1
+    assert torch.equal(x, data[0][0]) and not torch.equal(x, data[1][0])
+    assert data.epoch() == 1
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda f: [p.unlink() for p in (f / "trainB").iterdir()] and (f / "trainB").rmdir(), "has no folder 'trainB'"),
+        (lambda f: [p.unlink() for p in (f / "trainA").iterdir()], "holds no pictures"),
+        (lambda f: (f / "trainA" / "0.png").write_bytes(b"no picture"), "0.png' cannot be read"),
+        (lambda f: Image.new("RGB", (63, 90)).save(f / "trainB" / "1.png"), "63×90 pixels, smaller than the crop of 64"),
+    ],
+)
+def test_bad_folders_get_one_sentence(spoil, message, tmp_path):
+    spoil(folder(tmp_path))
+    with pytest.raises(ValueError, match=message) as error:
+        Trainer(*build("cut", **(TINY | dict(data=str(tmp_path)))), tmp_path / "run")
+    assert "\n" not in str(error.value)
+
+
+def test_broken_picture_met_later_is_skipped_counted_and_named(tmp_path, capsys):
+    data = folder(tmp_path / "data")
+    whole = (data / "trainA" / "1.png").read_bytes()
+    (data / "trainA" / "1.png").write_bytes(whole[: len(whole) // 2])  # the header is good
+    Trainer(*build("cut", **(TINY | dict(data=str(data), steps=4))), tmp_path / "run").run(progress=False)
+    assert "1 picture(s) could not be read and were skipped" in capsys.readouterr().err
+    last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["broken"] == 1
+
+
+def test_worker_processes_see_the_same_pictures(tmp_path):
+    a, b = (Trainer(*build("cut", **(TINY | dict(steps=2, workers=w))), tmp_path / str(w)) for w in (0, 1))
+    a.run(progress=False)
+    b.run(progress=False)
+    assert same(final(a), final(b))
+
+
+def test_damaged_checkpoint_gets_one_sentence(tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(os.urandom(100))
+    with pytest.raises(ValueError, match="cannot be read"):
+        resume(tmp_path)
