@@ -123,6 +123,17 @@ def score(
 
 
 @cli.command()
+def publish(
+    runs: Annotated[list[Path], typer.Argument(help="finished runs, one per method")],
+    family: Annotated[str, typer.Option(help="folder under checkpoints/")],
+):
+    """Copy finished runs into checkpoints/ and write the family's model card."""
+    from qsneg.publish import publish
+
+    print(f"Written: {publish(runs, family)}")
+
+
+@cli.command()
 def bench(
     size: Annotated[int, typer.Option(help="side of the pictures")] = 256,
     width: Annotated[int, typer.Option(help="channels of the first convolution")] = 64,

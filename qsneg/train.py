@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 from torch.optim.swa_utils import AveragedModel
+from torchvision.utils import make_grid
 from tqdm import tqdm
 
 from qsneg import device as devices
@@ -209,7 +210,7 @@ class Trainer:
                 total, counted = {}, 0
             if film and film.due(self.step):
                 film.record(self.step, self.average.module, self.device)
-            if self.step % c.sample_every == 0 or final:
+            if samples and (self.step % c.sample_every == 0 or final):
                 sample_grid(samples, self.translate).save(out / "samples" / f"{self.step:07d}.jpg", quality=90)
             if self.step % c.save_every == 0 or final:
                 self.save()
@@ -250,10 +251,8 @@ def sample_inputs(config: TrainConfig, film: Film | None) -> list[torch.Tensor]:
 
 def sample_grid(samples: list[torch.Tensor], translate):
     """Sources above, translations below."""
-    if not samples:
-        return to_image(torch.ones(3, 8, 8))
-    rows = [torch.cat(samples, dim=3), torch.cat([translate(x).cpu() for x in samples], dim=3)]
-    return to_image(torch.cat(rows, dim=2))
+    pictures = torch.cat(samples + [translate(x).cpu() for x in samples])
+    return to_image(make_grid(pictures, nrow=len(samples), padding=4, pad_value=1.0))
 
 
 def tensorboard(out: Path):

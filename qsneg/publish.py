@@ -1,0 +1,185 @@
+"""From finished runs to a family of shipped models with its card.
+
+    python -m qsneg publish runs/day2sunset-cut runs/day2sunset-qs-attn runs/day2sunset-negcut --family day2sunset
+
+Writes to checkpoints/<family>/, for each run: `<method>.safetensors`, `<method>.film/`, `<method>.metrics.jsonl`; and
+for the family: `curves.png`, `sheet.webp` (translations of pictures that may be shown) and `README.md`, the model
+card. What is known of the data and its licence is read from `DATA.md` in that folder, if there is one.
+"""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from qsneg import compare, examples, weights
+from qsneg.config import METHODS, TITLES, ModelConfig, TrainConfig
+
+ALIKE = ("data", "seed", "crop", "resize", "batch")  # what the models of a family must have in common
+CELL, GAP, MARGIN = 192, 8, 28
+
+
+def publish(runs: list[Path | str], family: str, folder: Path | str | None = None) -> Path:
+    """Copy finished runs into a family and write its card; returns the family's folder.
+
+    Raises:
+        ValueError: if a run is missing or not finished, or the runs differ in data, seed, crop or batch.
+    """
+    target = Path(folder or weights.FOLDER) / family
+    cards = {}
+    for run in map(Path, runs):
+        if not (run / "model.safetensors").is_file():
+            raise ValueError(f"'{run}' is no training run: it has no model.safetensors.")
+        config, card = weights.read_metadata(run / "model.safetensors")
+        if card["steps"] != card["of_steps"]:
+            raise ValueError(f"'{run}' stands at step {card['steps']} of {card['of_steps']}: finish it with `train --resume`.")
+        cards[config.method] = (run, config, card)
+    for key in ALIKE:
+        if len({json.dumps(card[key]) for _, _, card in cards.values()}) > 1:
+            raise ValueError(f"The runs differ in {key}: the models of one family share data, seed, crop and batch.")
+    target.mkdir(parents=True, exist_ok=True)
+    for method, (run, _, _) in cards.items():
+        shutil.copyfile(run / "model.safetensors", target / f"{method}.safetensors")
+        shutil.copyfile(run / "metrics.jsonl", target / f"{method}.metrics.jsonl")
+        film = target / f"{method}.film"
+        shutil.rmtree(film, ignore_errors=True)
+        film.mkdir()
+        for path in [*(run / "film").glob("*.webp"), *(run / "film").glob("film.npz")]:
+            shutil.copyfile(path, film / path.name)
+    document(target)
+    return target
+
+
+def document(target: Path) -> None:
+    """Write curves, sheet and card of a family from the files that lie in its folder."""
+    found = {p.stem: weights.read_metadata(p) for p in sorted(target.glob("*.safetensors"))}
+    found = {m: found[m] for m in METHODS if m in found}
+    curves(target, list(found)).savefig(target / "curves.png", dpi=110)
+    sheet(target, list(found)).save(target / "sheet.webp", quality=88)
+    (target / "README.md").write_text(card_text(target, found))
+
+
+def curves(target: Path, methods: list[str]):
+    """A figure: losses, and the figures on test pictures, against steps."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    rows = {m: [json.loads(l) for l in (target / f"{m}.metrics.jsonl").read_text().splitlines()] for m in methods}
+    figures = [k for k in ("background", "luminance", "swd") if any(k in r for lines in rows.values() for r in lines)]
+    panels = [("NCE", "contrastive loss (nats)"), ("G_GAN", "generator's GAN loss"), *((k, k + ", relative to the input") for k in figures)]
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3), layout="constrained")
+    for axis, (key, title) in zip(axes, panels):
+        for method, lines in rows.items():
+            points = [(r["step"], r[key]) for r in lines if key in r]
+            steps, values = np.array(points).T
+            if key not in figures:  # many noisy points: a running mean
+                width = max(1, len(values) // 40)
+                values = np.convolve(values, np.ones(width) / width, "valid")
+                steps = steps[len(steps) - len(values) :]
+            axis.plot(steps, values, color=compare.COLOURS[method], label=TITLES[method], lw=1.4)
+        axis.set(title=title, xlabel="step")
+        axis.title.set_size(9)
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.set_ylim(bottom=0)
+    axes[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def sheet(target: Path, methods: list[str], size: int = 256) -> Image.Image:
+    """Rows of pictures that may be shown; columns: source, each method, and for drawn scenes the counterpart."""
+    from qsneg.translate import load
+
+    models = [load(target / f"{m}.safetensors") for m in methods]
+    drawn = target.name == "horse2zebra-drawn"
+    rows = []
+    if not drawn:
+        rows += [(square(e.picture()), None) for e in examples.examples() if e.path]
+    for index in range(6 if drawn else 3):
+        seed = examples.test_seed(index)
+        rows.append((examples.scene(seed, size, "A"), examples.scene(seed, size, "B") if drawn else None))
+    heads = ["source", *methods] + (["counterpart"] if drawn else [])
+    step = CELL + GAP
+    picture = Image.new("RGB", (len(heads) * step + GAP, len(rows) * step + GAP + MARGIN), "white")
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(15)
+    for x, head in enumerate(heads):
+        pen.text((GAP + x * step, GAP), TITLES.get(head, head), compare.COLOURS[head], font)
+    for y, (source, counterpart) in enumerate(rows):
+        cells = [source, *(model.translate(source) for model in models)] + ([counterpart] if drawn else [])
+        for x, cell in enumerate(cells):
+            picture.paste(cell.resize((CELL, CELL), Image.Resampling.LANCZOS), (GAP + x * step, MARGIN + GAP + y * step))
+    return picture
+
+
+def square(image: Image.Image, size: int = 256) -> Image.Image:
+    """The middle of a picture, a little above it, as size×size."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 4
+    return image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)
+
+
+def card_text(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str:
+    """The model card in Markdown, from the metadata of the files."""
+    cards = [card for _, card in found.values()]
+    about = target / "DATA.md"
+    data = about.read_text().strip() if about.is_file() else f"Data: `{cards[0]['data']}`."
+    figures = sorted({k for card in cards for k in card.get("last", {}) if k != "step"})
+    head = ["method", "steps", "seed", "minutes", "machine", *(f"{k} last / best" for k in figures)]
+    table = [head, ["---"] * len(head)]
+    for config, card in found.values():
+        row = [TITLES[config.method], card["steps"], card["seed"], card["minutes"], card["machine"]]
+        for key in figures:
+            last, best = card.get("last", {}), card.get("best", {})
+            row.append(f"{last.get(key, '–')} / {best.get(key, '–')} (step {best.get('step', '–')})")
+        table.append(row)
+    lines = "\n".join("| " + " | ".join(map(str, row)) + " |" for row in table)
+    commands = "\n".join(command(config, card) for config, card in found.values())
+    first = next(iter(found.values()))
+    return f"""# {target.name}
+
+{data}
+
+## Models
+
+{lines}
+
+Figures are relative to the untranslated pictures (1 = nothing done): `background` and `luminance` are the errors
+against the true counterparts of drawn test scenes, `swd` the sliced Wasserstein distance to the target domain's test
+pictures. "Last" is the shipped model, measured on all test pictures; "best" the lowest of those measured on the way.
+All are generators of width {first[0].width} with {first[0].blocks} blocks, trained on {first[1]["crop"]}-pixel crops; what is shipped is the
+exponential moving average of the generator, in float16.
+
+## Pictures
+
+![Translations of pictures that may be shown](sheet.webp)
+
+## Training
+
+```
+{commands}
+python -m qsneg publish {" ".join(f"runs/{target.name}-{m}" for m in found)} --family {target.name}
+```
+
+torch {first[1]["torch"]}. The same command with the same seed gives the same weights on the same machine, and on others
+weights that differ in rounding.
+
+![Losses and figures during training](curves.png)
+"""
+
+
+def command(config: ModelConfig, card: dict) -> str:
+    """The command that trains a model again: every setting that differs from the default, as a flag."""
+    values = dataclasses.asdict(config) | card["train_config"]
+    defaults = dataclasses.asdict(ModelConfig(config.method)) | dataclasses.asdict(TrainConfig())
+    flags = []
+    for name, value in values.items():
+        if name in ("method", "data", "device", "workers") or json.dumps(value) == json.dumps(defaults.get(name)):
+            continue
+        name = name.replace("_", "-")
+        text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        flags.append(f"--no-{name}" if value is False else f"--{name}" if value is True else f"--{name} {text}")
+    return f"python -m qsneg train {card['data']} --method {config.method} {' '.join(flags)} --out runs/{card['data']}-{config.method}"
