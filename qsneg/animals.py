@@ -44,6 +44,8 @@ class Ribbon:
 
     def __init__(self, top: np.ndarray, bottom: np.ndarray):
         self.top, self.bottom = top, bottom
+        self.pairs = np.concatenate([top, bottom - top], 1)
+        self.steps = np.diff(self.pairs, axis=0)
         middle = 0.55 * top + 0.45 * bottom
         step = np.sqrt((np.diff(middle, axis=0) ** 2).sum(1))
         self.along = np.concatenate([[0], np.cumsum(step)])
@@ -51,21 +53,20 @@ class Ribbon:
 
     def at(self, s, v) -> np.ndarray:
         """Points (..., 2) a length s along and a share v across (0 top, 1 bottom)."""
-        s, v = np.broadcast_arrays(s, v)
         i = np.interp(s, self.along, np.arange(len(self.along)))
         k = np.minimum(i.astype(int), len(self.along) - 2)
-        f = (i - k)[..., None]
-        top = self.top[k] * (1 - f) + self.top[k + 1] * f
-        bottom = self.bottom[k] * (1 - f) + self.bottom[k + 1] * f
-        return top + (bottom - top) * v[..., None]
+        pair = self.pairs[k] + self.steps[k] * (i - k)[..., None]
+        return pair[..., :2] + pair[..., 2:] * np.asarray(v)[..., None]
 
     def outline(self) -> np.ndarray:
         return np.concatenate([self.top, self.bottom[::-1]])
 
     def between(self, s0, s1, v0=0.0, v1=1.0, n=14) -> np.ndarray:
         """Outline of the piece from s0 to s1 along and v0 to v1 across."""
-        s = np.linspace(s0, s1, n)
-        return np.concatenate([self.at(s, np.broadcast_to(v0, n)), self.at(s[::-1], np.broadcast_to(v1, n)[::-1])])
+        s = s0 + (s1 - s0) * np.arange(n) / (n - 1)
+        v = np.empty(2 * n)
+        v[:n], v[: n - 1 : -1] = v0, v1
+        return self.at(np.concatenate([s, s[::-1]]), v)
 
     def bands(self, centre, half, bow=0.0, taper=0.0, v0=0.0, v1=1.0) -> np.ndarray:
         """Outlines (n, 14, 2) of n bands across: half widths and bows (n,), in lengths.
@@ -118,14 +119,20 @@ def _leg(root, lengths, angles, widths, ground, lifted):
     ribbon = Ribbon(line + normal * front, line - normal * back)
     tip = line[-1]
     if lifted:
-        shape = _turn([(-0.01, -0.034), (-0.01, 0.034), (hoof, 0.052), (hoof, -0.034)], np.arctan2(way[-1, 1], way[-1, 0]), tip)
+        shape = [(-0.01, -0.034), (-0.01, 0.034), (hoof, 0.052), (hoof, -0.034)]
+        shape = _turn(shape, np.arctan2(way[-1, 1], way[-1, 0]), tip)
     else:
         shape = tip + np.array([(-0.034, 0.008), (0.032, 0.012), (0.056, -hoof), (-0.04, -hoof)])
     return ribbon, shape
 
 
-FORE_WIDTHS = np.array([(0.1, 0.1), (0.062, 0.062), (0.044, 0.04), (0.03, 0.03), (0.026, 0.028), (0.032, 0.036), (0.03, 0.03)])
-HIND_WIDTHS = np.array([(0.15, 0.13), (0.105, 0.085), (0.042, 0.052), (0.033, 0.034), (0.028, 0.03), (0.033, 0.038), (0.03, 0.03)])
+# Half widths to the front and to the back, from the top of a leg to its hoof.
+FORE_WIDTHS = np.array([
+    (0.1, 0.1), (0.062, 0.062), (0.044, 0.04), (0.03, 0.03), (0.026, 0.028), (0.032, 0.036), (0.03, 0.03),
+])  # fmt: skip
+HIND_WIDTHS = np.array([
+    (0.15, 0.13), (0.105, 0.085), (0.042, 0.052), (0.033, 0.034), (0.028, 0.03), (0.033, 0.038), (0.03, 0.03),
+])  # fmt: skip
 
 # Stations of the trunk: top x, top y, bottom x, bottom y.  The first ones fan
 # around the flank, so bands turn from upright on the trunk to level on the haunch.
@@ -142,7 +149,8 @@ TRUNK = np.array([
     (0.225, 1.0, 0.30, 0.49),
 ])  # fmt: skip
 
-# Stations of the head: along, forehead side, jaw side.
+# Stations of the head: along, forehead side, jaw side, before HEAD_SIZE.
+HEAD_SIZE = 1.1
 HEAD = np.array([
     (-0.02, 0.055, -0.085), (0.05, 0.072, -0.11), (0.12, 0.076, -0.115), (0.19, 0.068, -0.092), (0.25, 0.056, -0.066),
     (0.31, 0.05, -0.055), (0.36, 0.05, -0.06), (0.395, 0.04, -0.056), (0.412, 0.012, -0.036),
@@ -168,7 +176,7 @@ class Body:
     def _body(self, a):
         neck, head = np.radians(a.neck), np.radians(a.head)
         along, up = np.array([np.cos(neck), np.sin(neck)]), np.array([-np.sin(neck), np.cos(neck)])
-        base, reach = np.array([0.345, 0.835]), 0.60
+        base, reach = np.array([0.345, 0.835]), 0.55
         low = a.neck < 0
         arch = np.array([0.05, 0.07, 0.045]) if not low else np.array([0.03, 0.02, 0.0])
         share = np.array([0.4, 0.7, 1.0])
@@ -176,22 +184,25 @@ class Body:
         top = middle + np.array([0.135, 0.10, 0.075])[:, None] * up
         bottom = middle - np.array([0.13, 0.095, 0.075])[:, None] * up
         poll = middle[-1]
-        chest = [(0.38, 0.515), (0.455, 0.60), (0.475, 0.70)] if not low else [(0.37, 0.505), (0.44, 0.55), (0.485, 0.60)]
-        withers = [(0.27, 1.015), (0.305, 1.02), (0.34, 1.03)] if not low else [(0.28, 1.0), (0.34, 0.985), (0.40, 0.955)]
+        if low:
+            withers, chest = [(0.28, 1.0), (0.34, 0.985), (0.40, 0.955)], [(0.37, 0.505), (0.44, 0.55), (0.485, 0.60)]
+        else:
+            withers, chest = [(0.27, 1.015), (0.305, 1.02), (0.34, 1.03)], [(0.38, 0.515), (0.455, 0.60), (0.475, 0.70)]
         trunk = TRUNK.copy()
         trunk[4:, 3] -= 0.018 * a.build
         stations = np.concatenate([
             trunk, np.concatenate([withers, chest], 1), np.concatenate([top, bottom], 1)])
         line = smooth(stations, 5)
         split = (len(TRUNK) + 2) * 5  # where the neck leaves the trunk
-        h = smooth(HEAD, 4)
+        h = HEAD_SIZE * smooth(HEAD, 4)
         origin = poll + 0.02 * along
         forehead, jaw = _turn(h[:, [0, 1]], head, origin), _turn(h[:, [0, 2]], head, origin)
         self.head = Ribbon(forehead, jaw)
-        place = lambda points: _turn(points, head, origin)  # noqa: E731
+        place = lambda points: _turn(HEAD_SIZE * np.array(points), head, origin)  # noqa: E731
         self.ear = place([(0.045, 0.055), (-0.025, 0.055), (-0.085, 0.125), (-0.06, 0.155), (0.0, 0.125), (0.04, 0.085)])
         self.far_ear = self.ear + 0.028 * np.array([np.cos(head + 0.5), np.sin(head + 0.5)])
-        self.inner_ear = place([(0.025, 0.07), (-0.01, 0.075), (-0.06, 0.125), (-0.052, 0.138), (0.0, 0.108)])
+        inner = [(0.025, 0.07), (-0.01, 0.075), (-0.06, 0.125), (-0.052, 0.138), (0.0, 0.108)]
+        self.inner_ear = place(inner)
         angle = np.linspace(0, 2 * np.pi, 12, endpoint=False)
         self.eye = place(np.stack([0.125 + 0.022 * np.cos(angle), 0.028 + 0.014 * np.sin(angle)], 1))
         self.nostril = place(np.stack([0.37 + 0.013 * np.cos(angle), 0.012 + 0.012 * np.sin(angle)], 1))
@@ -204,10 +215,10 @@ class Body:
         t = np.linspace(0, 1, len(crest))
         out = line[first:, :2] - line[first:, 2:]
         out /= np.sqrt((out**2).sum(1, keepdims=True))
-        high = 0.068 * np.minimum(1, np.minimum(t * 6, 0.55 + (1 - t) * 4))
+        high = 0.068 * np.minimum(1, np.minimum(t * 3.5, 0.55 + (1 - t) * 4))
         tooth = 1 + 0.12 * np.sin(np.arange(len(crest)) * 2.1)
         self.mane = Ribbon(crest + out * (high * tooth)[:, None], crest - out * 0.02)
-        self.mane_hang = ribbon.along[first], ribbon.length
+        self.crest = ribbon.along[first:]  # where on the body each point of the mane stands
         return ribbon, ribbon.along[split]
 
     def _tail(self, a):

@@ -18,9 +18,11 @@ COATS = (
     ((0.82, 0.62, 0.35), (0.95, 0.88, 0.74), (0.80, 0.62, 0.38)),
     ((0.93, 0.91, 0.88), (0.84, 0.81, 0.77), (0.90, 0.87, 0.84)),
 )
+WHITE_COAT = 5
 WHITE = np.array([0.95, 0.93, 0.89])
 BLACK = np.array([0.11, 0.095, 0.09])
 HOOF = np.array([0.26, 0.22, 0.19])
+MUZZLE = 0.73  # share of the head where the dark muzzle begins
 
 
 def paint(pen, body: Body, a: Animal, domain: str):
@@ -35,12 +37,9 @@ def shade(pen, body: Body, a: Animal, sun: float):
     in front.  What is painted is meant to be blurred afterwards.
     """
     b = body.body
-    for far in (0, 1):
-        if far == 1:
-            pen(b.outline(), 0.5)
-        for ribbon, _ in body.legs[2 * far : 2 * far + 2] if far == 0 else []:
-            pen(ribbon.outline(), 0.12)
-    for ribbon, hoof in body.legs[2:]:
+    for ribbon, _ in body.legs[:2]:
+        pen(ribbon.outline(), 0.12)
+    for ribbon, _ in body.legs[2:]:
         pen(ribbon.outline(), 0.5)
         bright, dim = ((0, 0.45), (0.6, 1)) if sun > 0 else ((0.55, 1), (0, 0.4))
         pen(ribbon.between(0.15, ribbon.length, *bright), 0.6)
@@ -70,25 +69,23 @@ def _horse(pen, body, a):
         pen(hoof, HOOF)
         pen(ribbon.outline(), coat)
         knee = ribbon.length - 0.27
-        fade = np.linspace(0, 1, 5)[1:]
-        for k, f in enumerate(fade):
-            pen(ribbon.between(knee - 0.1 + 0.03 * k, ribbon.length, n=8), coat + (points - coat) * f)
+        for k in range(1, 6):
+            pen(ribbon.between(knee - 0.12 + 0.025 * k, ribbon.length, n=8), coat + (points - coat) * k / 5)
         if a.socks[i] or patched:
             pen(ribbon.between(ribbon.length - (0.2 if patched else 0.13), ribbon.length, n=8), WHITE)
-        if i == 1:
-            pass
     for outline in body.torso():
         pen(outline, coat)
     for i, (s, v, r) in enumerate(a.patches):
         pen(b.disc(s * 1.35, v, r, 6 * s + i), WHITE)
     pen(body.head.outline(), coat)
-    pen(body.head.between(0.33, body.head.length + 0.01), coat + (points * 0.8 - coat) * (0.55 if a.coat != 5 else 0.3))
+    nose = coat + (points * 0.8 - coat) * (0.3 if a.coat == WHITE_COAT else 0.55)
+    pen(body.head.between(MUZZLE * body.head.length, body.head.length), nose)
     if a.blaze:
-        pen(body.head.between(0.08, 0.36, 0.0, 0.16), WHITE)
+        pen(body.head.between(0.09, 0.4, 0.0, 0.16), WHITE)
     _face(pen, body, coat * 0.72)
     # The mane stands a little and hangs over the near side.
     pen(body.mane.outline(), hair)
-    s0, s1 = body.mane_hang
+    s0, s1 = body.crest[0], body.crest[-1]
     t = np.linspace(0, 1, 26)
     edge = (0.34 + 0.08 * np.sin(t * 17 + 6 * a.phase)) * np.minimum(1, 6 * t + 0.15)
     pen(b.between(s0, s1 - 0.03, 0.0, edge, n=26), hair)
@@ -113,11 +110,10 @@ def _zebra(pen, body, a):
         pen(ribbon.outline(), WHITE)
         pen(hoof, BLACK * 1.2)
         centre = ribbon.length - np.arange(0.06, ribbon.length - 0.12, 0.068) - 0.02 * a.phase
-        n = len(centre)
-        half = 0.0165 + 0.003 * w[10 * (i % 4) : 10 * (i % 4) + n, 1][:n]
+        half = 0.0158 + 0.003 * w[10 * i : 10 * i + len(centre), 1]
         for q in ribbon.bands(centre[: len(half)], half, bow=-0.02):
             pen(q, BLACK)
-        pen(ribbon.between(ribbon.length - 0.035, ribbon.length, n=4), BLACK)
+        pen(ribbon.between(ribbon.length - 0.035, ribbon.length, n=4), BLACK)  # above the hoof
     for outline in body.torso():
         pen(outline, WHITE)
     # Along the trunk and neck: wider on the haunch, closer on the neck.
@@ -130,7 +126,7 @@ def _zebra(pen, body, a):
         at, i = at + period, i + 1
     centres, periods = np.array(centres), np.array(periods)
     n = len(centres)
-    half = periods * (0.285 + 0.03 * w[:n, 1])
+    half = periods * (0.262 + 0.03 * w[:n, 1])
     trunk = (centres > 0.5) & (centres < body.neck_from - 0.1)
     taper = np.where(trunk, 0.85, np.where(centres <= 0.5, 0.35, 0.25))
     bow = 0.02 * w[:n, 2] + np.where(centres < 0.5, -0.03, 0.025)
@@ -139,19 +135,18 @@ def _zebra(pen, body, a):
     # Standing mane: the stripes of the neck go on, with dark tips.
     m = body.mane
     pen(m.outline(), WHITE)
-    share = (b.top[len(b.top) - len(m.top) :], b.along[len(b.along) - len(m.top) :])[1]
-    low, high = centres - half, centres + half
-    for c0, c1 in zip(np.interp(low, share, m.along), np.interp(high, share, m.along)):
+    edges = np.interp([centres - half, centres + half], body.crest, m.along)
+    for c0, c1 in edges.T:
         if c1 > c0:
             pen(m.between(c0, c1, n=3), BLACK)
     pen(m.between(0, m.length, 0.0, 0.22, n=24), BLACK)
     h = body.head
     pen(h.outline(), WHITE)
-    for q in h.bands(np.arange(0.045, 0.27, 0.052), np.full(5, 0.0135), bow=0.03, taper=0.4, v0=0.3):
+    for q in h.bands(np.linspace(0.05, 0.28, 5), np.full(5, 0.0148), bow=0.03, taper=0.4, v0=0.3):
         pen(q, BLACK)
     for v in (0.02, 0.17):
-        pen(h.at(np.array([0.06, 0.3, 0.3, 0.06]), np.array([v, v + 0.03, v + 0.09, v + 0.07])), BLACK)
-    pen(h.between(0.305, h.length + 0.01), BLACK)
+        pen(h.at(np.array([0.066, 0.33, 0.33, 0.066]), np.array([v, v + 0.03, v + 0.09, v + 0.07])), BLACK)
+    pen(h.between(MUZZLE * h.length, h.length), BLACK)
     _face(pen, body, BLACK)
     pen(body.ear, WHITE)
     pen(body.inner_ear, BLACK * 1.6)

@@ -81,9 +81,8 @@ def draw(seed: int, size: int, domain: str) -> np.ndarray:
     landscape.things(canvas.pen, scene, domain)
     colour, cover = canvas.pixels()
     picture += colour - cover * picture
-    for animal in scene.animals:
-        _animal(picture, scene, animal, size, fine, domain)
-    _front(picture, scene, size, fine, domain)
+    for animal, front in zip(scene.animals, scene.front):
+        _animal(picture, scene, animal, front, size, fine, domain)
     light = scene.light
     tint = light.level * (1 + 0.05 * light.warmth * np.float32([1, 0.15, -1]))
     return (np.clip(picture * tint, 0, 1) * 255 + 0.5).astype(np.uint8)
@@ -92,14 +91,16 @@ def draw(seed: int, size: int, domain: str) -> np.ndarray:
 def label_map(seed: int, size: int) -> np.ndarray:
     """Label every pixel of a scene with an index into LABELS.
 
-    Returns uint8 (size, size); the same for both domains.  Raises ValueError
+    Returns uint8 (size, size); the same for both domains.  Distant hills and
+    grass count as ground, grass before a hoof as the animal.  Raises ValueError
     for a size that `draw` refuses.
     """
     _check(size)
     scene = describe(seed)
     fine = _fine(size)
     mid = (np.arange(size) + 0.5) / size
-    labels = (mid[:, None] > landscape.ground_edge(scene, mid)).astype(np.uint8)
+    land = np.minimum(landscape.ridges(scene, mid).min(0), landscape.ground_edge(scene, mid))
+    labels = (mid[:, None] > land).astype(np.uint8)
     whole = (0, 0, size, size)
     canvas = Canvas(whole, size, fine)
     landscape.things(canvas.pen, scene, "A")
@@ -119,11 +120,11 @@ def _placing(animal: Animal):
     return lambda points: np.asarray(points) * turn + foot
 
 
-def _animal(picture, scene: Scene, animal: Animal, size, fine, domain):
-    """Draw the shadow and the animal into a picture (float32, in place)."""
+def _animal(picture, scene: Scene, animal: Animal, front, size, fine, domain):
+    """Draw the shadow, the animal and the grass before it into a picture (float32, in place)."""
     body, place = Body(animal), _placing(animal)
     outlines = [place(o) for o in body.silhouettes()]
-    everything = np.concatenate(outlines)
+    everything = np.concatenate([*outlines, front[:, :2]])
     low, high = everything.min(0) - 0.01, everything.max(0) + 0.01
     left, top = np.maximum(np.floor(low * size).astype(int), 0)
     right, bottom = np.minimum(np.ceil(high * size).astype(int), size)
@@ -132,6 +133,7 @@ def _animal(picture, scene: Scene, animal: Animal, size, fine, domain):
     _shadow(picture, scene, animal, outlines, size)
     canvas = Canvas((left, top, right, bottom), size, fine)
     coats.paint(lambda points, colour: canvas.pen(place(points), colour), body, animal, domain)
+    landscape.grass(canvas.pen, front, domain)
     colour, cover = canvas.pixels()
     light = Image.new("L", (right - left, bottom - top), 128)
     pen, corner = ImageDraw.Draw(light), np.array([left, top])
@@ -154,21 +156,13 @@ def _shadow(picture, scene, animal, outlines, size):
     for points in outlines:
         rise = animal.y - points[:, 1]
         x = points[:, 0] - light.side * light.cast * rise
-        y = animal.y - 0.012 * animal.height - 0.1 * light.cast * rise * 0.4
+        y = animal.y - 0.012 * animal.height - 0.04 * light.cast * rise
         pen.polygon((np.stack([x, y], 1) * 2 * size).ravel().tolist(), fill=255)
     foot = np.array([animal.x, animal.y - 0.01 * animal.height])
     w, h = 0.5 * animal.height, 0.05 * animal.height
     pen.ellipse((*((foot - [w, h]) * 2 * size), *((foot + [w, h]) * 2 * size)), fill=255)
     soft = image.reduce(2).filter(ImageFilter.GaussianBlur(0.012 * animal.height * size + 0.2))
     picture *= 1 - 0.36 / 255 * np.asarray(soft, np.float32)[..., None]
-
-
-def _front(picture, scene, size, fine, domain):
-    """Grass in front of the hooves."""
-    canvas = Canvas((0, 0, size, size), size, fine)
-    landscape.grass(canvas.pen, scene.front, domain)
-    colour, cover = canvas.pixels()
-    picture += colour - cover * picture
 
 
 def scene_seed(split: str, domain: str, index: int, seed: int = 0) -> int:
@@ -190,13 +184,13 @@ def scene_seed(split: str, domain: str, index: int, seed: int = 0) -> int:
     return (3 * seed + part) * PER_RANGE + index
 
 
-def write(split: str, count: int, size: int, seed: int, out, progress: Callable[[int, int], None] | None = None) -> None:
+def write(split: str, count: int, size: int, seed: int, out, progress: Callable | None = None) -> None:
     """Write `count` scenes of a split as PNG files under the folder `out`.
 
     "train" writes trainA/ and trainB/ (unpaired), "test" writes testA/, testB/
     and labels/ (counterparts and label maps under equal file names).
-    progress: called with (scenes done, count) after each scene.  Raises
-    ValueError for an unknown split, a count below 1, or a size `draw` refuses.
+    progress: wraps the range of scenes and yields from it, as `tqdm.tqdm` does.
+    Raises ValueError for an unknown split, a count below 1, or a size `draw` refuses.
     """
     if split not in SPLITS:
         raise ValueError(f"The split must be 'train' or 'test', not {split!r}.")
@@ -208,12 +202,10 @@ def write(split: str, count: int, size: int, seed: int, out, progress: Callable[
     folders = [f"{split}{domain}" for domain in DOMAINS] + (["labels"] if split == "test" else [])
     for folder in folders:
         (out / folder).mkdir(parents=True, exist_ok=True)
-    for index in range(count):
+    for index in progress(range(count)) if progress else range(count):
         name = f"{index:06d}.png"
         for domain in DOMAINS:
             picture = draw(scene_seed(split, domain, index, seed), size, domain)
             Image.fromarray(picture).save(out / f"{split}{domain}" / name)
         if split == "test":
             Image.fromarray(label_map(scene_seed(split, "A", index, seed), size)).save(out / "labels" / name)
-        if progress is not None:
-            progress(index + 1, count)

@@ -44,6 +44,15 @@ def ground_edge(scene: Scene, x: np.ndarray) -> np.ndarray:
     return scene.horizon + waves.sum(0)
 
 
+def ridges(scene: Scene, x: np.ndarray) -> np.ndarray:
+    """Heights (3, len(x)) of the three distant hills over x, far to near."""
+    k = np.arange(3)[:, None, None]
+    amplitude, phase = scene.hills[:, :, :1], scene.hills[:, :, 1:]
+    waves = np.sin(np.array([3, 6, 13])[:, None] * (1 + 0.3 * k) * x + phase)
+    rise = (amplitude * waves * np.array([0.035, 0.014, 0.004])[:, None]).sum(1) * (1 - 0.2 * k[:, 0])
+    return scene.horizon - 0.085 + 0.03 * k[:, 0] + rise
+
+
 def land(scene: Scene, size: int, domain: str) -> np.ndarray:
     """Sky, clouds, hills and bare ground: float32 (size, size, 3) from 0 to 1."""
     p = PALETTES[domain]
@@ -54,13 +63,10 @@ def land(scene: Scene, size: int, domain: str) -> np.ndarray:
     picture = np.broadcast_to(top + (low - top) * t**1.3, (size, size, 3)).astype(np.float32)
     _clouds(picture, scene, size, p)
     # Distant hills, far to near, each a height over x with an exact soft edge.
-    for k, colour in enumerate(np.float32(p["hills"])):
-        amplitude, phase = scene.hills[k, :, 0], scene.hills[k, :, 1]
-        waves = np.sin(np.array([3, 6, 13])[:, None] * (1 + 0.3 * k) * mid + phase[:, None])
-        ridge = scene.horizon - 0.085 + 0.03 * k + (amplitude[:, None] * waves * [[0.035], [0.014], [0.004]]).sum(0) * (1 - 0.2 * k)
-        rows = slice(max(0, int((ridge.min()) * size) - 1), None)
-        cover = np.clip((y[rows] - ridge.astype(np.float32)) * size + 0.5, 0, 1)[..., None]
-        haze = np.clip((y[rows] - ridge.astype(np.float32)) * 7, 0, 0.4)[..., None]
+    for ridge, colour in zip(ridges(scene, mid).astype(np.float32), np.float32(p["hills"])):
+        rows = slice(max(0, int(ridge.min() * size) - 1), None)
+        cover = np.clip((y[rows] - ridge) * size + 0.5, 0, 1)[..., None]
+        haze = np.clip((y[rows] - ridge) * 7, 0, 0.4)[..., None]
         picture[rows] += cover * (colour + (low - colour) * haze - picture[rows])
     # Ground: darker and richer towards the viewer, mottled, with broad level bands.
     edge = ground_edge(scene, mid).astype(np.float32)
@@ -83,21 +89,24 @@ def _clouds(picture, scene, size, p):
     for x, y, r in scene.clouds * scale:
         pen.ellipse((x - r, y - 0.62 * r, x + r, y + 0.5 * r), fill=255)
         pen_under.ellipse((x - 0.9 * r, y + 0.02 * r, x + 0.9 * r, y + 0.6 * r), fill=255)
-    blur = lambda image, r: np.asarray(image.reduce(2).filter(ImageFilter.GaussianBlur(r * size)), np.float32) / 255  # noqa: E731
-    cover, dim = blur(mask, 0.006)[..., None], blur(under, 0.012)[..., None]
+    mask = mask.reduce(2).filter(ImageFilter.GaussianBlur(0.006 * size))
+    under = under.reduce(2).filter(ImageFilter.GaussianBlur(0.012 * size))
+    cover, dim = (np.asarray(image, np.float32)[..., None] / 255 for image in (mask, under))
     light, shadow = np.float32(p["cloud"])
     picture += 0.92 * cover * (light + (shadow - light) * 0.85 * dim - picture)
 
 
 def grass(pen, tufts: np.ndarray, domain: str):
-    """Strokes of grass, painted with `pen(points, colour)`."""
+    """Tufts of three blades of grass, painted with `pen(points, colour)`, all of one tuft at once."""
     dark, light = np.array(PALETTES[domain]["tuft"])
-    for x, y, length, lean, tone in tufts:
-        colour = dark + (light - dark) * (0.5 + 0.5 * tone)
-        for k in (-1, 0, 1):
-            tip = x + length * (lean + 0.5 * k), y - length * (1.0 - 0.25 * abs(k))
-            foot = x + 0.2 * length * k
-            pen(((foot - 0.1 * length, y), tip, (foot + 0.1 * length, y)), colour)
+    x, y, length, lean, tone = tufts.T[:, :, None]
+    k = np.array([-1, 0, 1])
+    foot, tip = x + 0.2 * length * k, x + length * (lean + 0.5 * k)
+    across = np.stack([foot - 0.1 * length, tip, foot + 0.1 * length], 2)
+    down = np.stack([y + 0 * k, y - length * (1 - 0.25 * abs(k)), y + 0 * k], 2)
+    blades = np.stack([across, down], 3).reshape(len(tufts), 9, 2)  # left foot, tip, right foot; three times
+    for points, colour in zip(blades, dark + (light - dark) * (0.5 + 0.5 * tone)):
+        pen(points, colour)
 
 
 def things(pen, scene: Scene, domain: str):
@@ -111,12 +120,13 @@ def things(pen, scene: Scene, domain: str):
 
 
 def _plant(pen, plant: Plant, p, sun):
-    h = plant.height
+    h, turn = plant.height, np.array([1, -1])
     leaves = np.array(p["leaf"]) * (1 + 0.1 * plant.shade)
-    place = lambda points: np.array([plant.x, plant.y]) + h * np.array(points) * [1, -1]  # noqa: E731
+    place = lambda points: np.array([plant.x, plant.y]) + h * np.asarray(points) * turn  # noqa: E731
     if plant.kind != "bush":
         wide = 0.035 if plant.kind == "flat" else 0.045
-        pen(place([(-1.6 * wide, 0), (-0.8 * wide, 0.15), (-0.6 * wide, 0.6), (0.6 * wide, 0.6), (0.8 * wide, 0.15), (1.6 * wide, 0)]), p["bark"])
+        trunk = np.array([(-1.6, 0), (-0.8, 0.15), (-0.6, 0.6), (0.6, 0.6), (0.8, 0.15), (1.6, 0)])
+        pen(place(trunk * [wide, 1]), p["bark"])
     if plant.kind == "flat":
         pen(place([(-0.03, 0.35), (-0.28, 0.8), (-0.22, 0.8), (0.03, 0.45)]), p["bark"])
         pen(place([(0.03, 0.4), (0.26, 0.8), (0.2, 0.8), (-0.03, 0.5)]), p["bark"])
@@ -124,12 +134,13 @@ def _plant(pen, plant: Plant, p, sun):
     circle = np.stack([np.cos(angle), np.sin(angle)], 1)
     flat = np.array([1.0, 0.6 if plant.kind == "flat" else 1.0])
     for layer, (grow, rise) in enumerate(((1.0, 0.0), (0.8, 0.16), (0.48, 0.36))):
-        for x, y, r in plant.blobs:
-            middle = np.array([x + 0.8 * rise * r * sun, max(y + rise * r, 0)])
-            points = middle + flat * circle * r * grow
-            if plant.kind == "bush":
-                points[:, 1] = np.maximum(points[:, 1], 0)
-            pen(place(points), leaves[layer])
+        x, y, r = plant.blobs.T
+        middle = np.stack([x + 0.8 * rise * r * sun, y + rise * r], 1)
+        discs = middle[:, None] + flat * circle * (r * grow)[:, None, None]
+        if plant.kind == "bush":
+            discs[..., 1] = np.maximum(discs[..., 1], 0)
+        for points in place(discs):
+            pen(points, leaves[layer])
 
 
 def _stone(pen, stone, p, sun):

@@ -114,7 +114,7 @@ class Scene:
     stones: list
     fence: Fence | None
     animals: list  # far to near
-    front: np.ndarray  # (n, 5) grass strokes in front of the hooves
+    front: list  # of each animal, (n, 5) grass strokes in front of its hooves
 
 
 def describe(seed: int) -> Scene:
@@ -136,7 +136,7 @@ def describe(seed: int) -> Scene:
     fence = _fence(rng, horizon)
     stones = _stones(rng, horizon)
     tufts = _tufts(rng, 110, horizon + 0.03, 1.02)
-    front = np.concatenate([_front(rng, a) for a in animals])
+    front = [_front(rng, a) for a in animals]
     return Scene(seed, light, horizon, roll, hills, clouds, mottle, tufts, plants, stones, fence, animals, front)
 
 
