@@ -66,8 +66,10 @@ class Source:
             with Image.open(path) as file:  # the text of a drawn scene, which does not survive `read`
                 image.info.update({k: v for k, v in file.info.items() if k == examples.KEY})
         except (ValueError, OSError) as error:
-            reason = str(error).replace(f"'{path}'", "This file").rstrip(".")
-            raise Refused("picture", f"{reason}; choose a JPEG, PNG or WebP file.") from None
+            if "smaller" in str(error):  # too many pixels, and what to do about it
+                raise Refused("picture", str(error).replace(f"'{path}'", "This picture")) from None
+            raise Refused("picture", "This file cannot be read as a picture: it may be damaged, or of another kind; "
+                                     "choose a JPEG, PNG or WebP file.") from None
         return cls.of(image)
 
     def at(self, size: int) -> Image.Image:
@@ -157,7 +159,9 @@ class Models:
             key = family, method
             if key not in self._kept:
                 try:
-                    self._kept[key] = translate.load(f"{family}/{method}", device=str(self.device), folder=self.folder)
+                    translator = translate.load(f"{family}/{method}", device=str(self.device), folder=self.folder)
+                    translator.translate(Image.new("RGB", (64, 64)))  # the first call sets things up
+                    self._kept[key] = translator
                 except (ValueError, OSError):
                     raise Refused("methods", f"The weights of {TITLES[method]} for {family} cannot be read: "
                                              "untick it, or put a valid file in the checkpoint folder.") from None
@@ -240,8 +244,8 @@ def labelled(comparison: Comparison) -> Image.Image:
     width, height = comparison.source.size
     gap, text = max(8, width // 24), max(13, width // 16)
     font, small = ImageFont.load_default(text), ImageFont.load_default(max(11, text * 3 // 4))
-    top = gap + 2 * text
-    sheet = Image.new("RGB", (gap + len(row) * (width + gap), top + height + gap + 2 * text), "white")
+    top = gap + text + text // 2
+    sheet = Image.new("RGB", (gap + len(row) * (width + gap), top + height + 2 * gap + text), "white")
     draw = ImageDraw.Draw(sheet)
     times = {result.method: f"{result.seconds:.2f} s" for result in comparison.results}
     for column, (key, title, image) in enumerate(row):
@@ -251,7 +255,7 @@ def labelled(comparison: Comparison) -> Image.Image:
         draw.text((left + width, top - text // 2), times.get(key, ""), "#666666", small, anchor="rs")
         sheet.paste(image, (left, top))
     title = FAMILIES.get(comparison.family, (comparison.family, ""))[0]
-    line = f"qsneg, {title.lower()} ({comparison.family}), {width} × {height} pixels, {comparison.device}"
+    line = f"qsneg, {title.lower()} ({comparison.family}), {width} by {height} pixels, {comparison.device}"
     draw.text((gap, top + height + gap), line, "#666666", small, anchor="lt")
     return sheet
 

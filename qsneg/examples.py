@@ -34,13 +34,17 @@ class Example:
     path: Path | None = None
     index: int | None = None
 
+    @property
+    def file_name(self) -> str:
+        return self.name.lower().replace(",", "").replace(" ", "-")
+
     def picture(self, size: int = 512) -> Image.Image:
         """The picture: a photograph as it is, a scene of domain A drawn at `size` × `size` pixels."""
         if self.path:
             image = images.read(self.path)
             image.thumbnail((LONG, LONG), Image.Resampling.LANCZOS)
             return image
-        return scene(drawn.scene_seed("test", "A", self.index), size, "A")
+        return scene(test_seed(self.index), size, "A")
 
     def thumbnail(self, side: int = 128) -> Image.Image:
         """A square crop of side × side pixels."""
@@ -57,6 +61,15 @@ def examples() -> list[Example]:
     return [Example(title, "day2sunset", path=path) for path, title in photographs.items() if path.is_file()] + [
         Example(title, "horse2zebra-drawn", index=index) for index, title in SCENES.items()
     ]
+
+
+def test_seed(index: int) -> int:
+    """The seed of a scene of the test split, where both domains share the seeds.
+
+    Raises:
+        ValueError: for an index outside 0..999999.
+    """
+    return drawn.scene_seed("test", "A", int(index))
 
 
 @functools.lru_cache(maxsize=64)
