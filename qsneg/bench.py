@@ -37,7 +37,7 @@ def with_plain_norms(net: nn.Module) -> nn.Module:
 
 
 def plain(method: methods.CUT) -> methods.CUT:
-    """The same method, computing features anew each time they are needed."""
+    """The same method (not a Fast one), computing features anew each time they are needed."""
     base = type(method)
 
     class Plain(base):

@@ -1,0 +1,109 @@
+"""What each method does in a step, beyond the fixtures."""
+
+import pytest
+import torch
+
+from qsneg.bench import plain
+from qsneg.config import ModelConfig
+from qsneg.methods import Draws, create
+
+SMALL = dict(width=4, disc_width=4, dim=16, patches=12)
+
+
+def step(method, seed=3, size=32, batch=1):
+    """Losses of one step and the gradients of every group; nothing is moved."""
+    torch.manual_seed(seed)
+    dtype = next(method.parameters()).dtype
+    x, y = torch.rand(2, batch, 3, size, size).to(dtype) * 2 - 1
+    method.draws = Draws(seed)
+    grads, groups = {}, method.groups()
+
+    def update(name, loss):
+        grads[name] = torch.autograd.grad(loss, groups[name], retain_graph=True)
+
+    return method.step(x, y, update), grads
+
+
+def make(name, **values):
+    torch.manual_seed(0)
+    method = create(ModelConfig(method=name, **(SMALL | values)))
+    for p in method.parameters():
+        p.data.mul_(20)  # away from the start, where everything is nearly 0
+    return method
+
+
+@pytest.mark.parametrize("name, losses", [
+    ("cut", {"D_fake", "D_real", "G_GAN", "NCE", "NCE_Y", "G"}),
+    ("fastcut", {"D_fake", "D_real", "G_GAN", "NCE", "G"}),
+    ("qs-attn", {"D_fake", "D_real", "G_GAN", "NCE", "NCE_Y", "G"}),
+    ("negcut", {"D_fake", "D_real", "NCE_for_N", "NCE_Y_for_N", "N", "G_GAN", "NCE", "NCE_Y", "G"}),
+    ("fastnegcut", {"D_fake", "D_real", "NCE_for_N", "N", "G_GAN", "NCE", "G"}),
+])  # fmt: skip
+def test_losses_of_a_step(name, losses):
+    got, grads = step(make(name))
+    assert set(got) == losses
+    assert set(grads) == {"D", "G"} | ({"N"} if "neg" in name else set())
+    assert all(torch.isfinite(v) for v in got.values())
+    weight = 10 if name.startswith("fast") else 1
+    nce = got["NCE"] if name.startswith("fast") else (got["NCE"] + got["NCE_Y"]) / 2
+    torch.testing.assert_close(got["G"], got["G_GAN"] + weight * nce)
+
+
+@pytest.mark.parametrize("name", ["cut", "qs-attn", "negcut"])  # those that the bench times
+def test_same_losses_as_the_plain_version(name):
+    """Every speed-up leaves losses and gradients as they were: shared features against anew, group against instance norm."""
+    fast, slow = make(name).double(), plain(make(name).double())
+    (a, ga), (b, gb) = step(fast, batch=2), step(slow, batch=2)
+    for key in a:
+        torch.testing.assert_close(a[key], b[key], rtol=1e-9, atol=1e-12)
+    for group in ga:
+        for p, q in zip(ga[group], gb[group]):
+            torch.testing.assert_close(p, q, rtol=1e-6, atol=1e-9)
+
+
+def test_channels_last_gives_the_same_losses_and_gradients():
+    for name in ("cut", "qs-attn", "negcut"):
+        a, ga = step(make(name).double())
+        b, gb = step(make(name).double().to(memory_format=torch.channels_last))
+        for key in a:
+            torch.testing.assert_close(a[key], b[key], rtol=1e-9, atol=1e-12)
+        for group in ga:
+            for p, q in zip(ga[group], gb[group]):
+                torch.testing.assert_close(p, q, rtol=1e-6, atol=1e-9)
+
+
+def test_fastcut_mirrors_input_and_features():
+    """Mirrored or not, an untrained symmetric view: the contrast compares equal places."""
+    method = make("fastcut", layers=(0,), patches=10**6).double()
+    losses = {}
+    for flip in (False, True):
+        method.draws = Draws(0)
+        method.draws.coin = lambda flip=flip: flip
+        torch.manual_seed(1)
+        x = torch.rand(1, 3, 32, 32).double() * 2 - 1
+        method.generator.forward = None
+        # with a generator that returns its input, layer 0 of result and source agree exactly where places agree
+        method.translate = lambda real: (real, method.generator.encode(real, (0,)))
+        _, passes = method.forward_passes(x, x)
+        losses[flip] = (passes[0].queries[0] - passes[0].keys[0]).abs().max().item()
+    assert losses[False] < 1e-12 and losses[True] < 1e-12
+
+
+def test_qs_attention_adds_no_parameters():
+    count = lambda name: sum(p.numel() for p in make(name).parameters())  # noqa: E731
+    assert count("qs-attn") == count("cut") < count("negcut")
+
+
+def test_positions_are_drawn_without_replacement():
+    index = Draws(0).positions(12, 100, 40)
+    assert len(set(index.tolist())) == 40 and index.max() < 100
+    assert not torch.equal(index, Draws(1).positions(12, 100, 40))
+
+
+@pytest.mark.parametrize("values, message", [
+    (dict(method="cyclegan"), "Unknown method"), (dict(attention="near"), "Unknown attention mode"),
+    (dict(window=6), "must be odd"), (dict(layers=(0, 30)), "between 0 and 20"), (dict(layers=()), "between 0 and 20"),
+])  # fmt: skip
+def test_bad_configurations(values, message):
+    with pytest.raises(ValueError, match=message):
+        ModelConfig(**values)
