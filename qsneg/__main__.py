@@ -123,6 +123,25 @@ def score(
 
 
 @cli.command()
+def inspect(
+    picture: Annotated[Path, typer.Argument(help="a picture")],
+    checkpoint: Annotated[str, typer.Option(help="a name such as day2sunset/negcut, a path, or a Hugging Face id")],
+    out: Annotated[Path, typer.Option(help="folder to write to")],
+    layer: Annotated[int, typer.Option(help="generator layer: 0, 4, 8, 12 or 16")] = 12,
+    mode: Annotated[str, typer.Option(help="global, local or local+global")] = "global",
+    anchors: Annotated[int, typer.Option(help="number of anchors")] = 256,
+    seed: Annotated[int, typer.Option(help="of random positions and of noise")] = 0,
+    size: Annotated[Optional[int], typer.Option(help="short side in pixels; unset: as it is")] = None,
+    device: str = "auto",
+):
+    """Look inside: entropies, anchors, contrast, negatives of one picture, as arrays and overlays."""
+    from qsneg.report import inspect_file
+    from qsneg.translate import load
+
+    print(inspect_file(picture, load(checkpoint, device), out, layer, mode, anchors, seed, size)["in_words"])
+
+
+@cli.command()
 def publish(
     runs: Annotated[list[Path], typer.Argument(help="finished runs, one per method")],
     family: Annotated[str, typer.Option(help="folder under checkpoints/")],

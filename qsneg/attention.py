@@ -88,7 +88,8 @@ def window_scores(features: Tensor, window: int, start: int, stop: int) -> Tenso
     r = window // 2
     height, width = features.shape[2:]
     queries = features[:, :, start:stop]  # B×C×h×W
-    keys = F.pad(features, (r, r, r, r))[:, :, start : stop + 2 * r]
+    above, below = max(0, start - r), min(height, stop + r)
+    keys = F.pad(features[:, :, above:below], (r, r, above - start + r, stop + r - below))  # B×C×(h+2r)×(W+2r)
     scores = [
         (queries * keys[:, :, dy : dy + stop - start, dx : dx + width]).sum(1)
         for dy in range(window)

@@ -1,0 +1,355 @@
+"""What a model sees in a picture: entropies, anchors, attention rows, contrast, negatives. Arrays only, no drawing.
+
+    from qsneg.inspect import inspect, observe
+    view = observe(qsneg.load("day2sunset/negcut"), image)      # runs the network, once
+    result = inspect(view, layer=12, mode="global")             # reads features: entropy, anchors, loss, negatives
+    row = view.attention(12, (20, 31))                          # one row of the attention, H×W
+
+Positions are (row, column) on the grid of a layer. `Grid` maps them to pixels and back: layer 0 is the picture with the
+generator's margin of 3 pixels, layers 1–7 have a position per pixel, 8–11 one per 2×2 pixels, later ones per 4×4.
+Any weights can be inspected in any mode, since selection has no parameters.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from qsneg import attention, methods
+from qsneg.images import resize_short, to_image, to_tensor, upright_rgb
+from qsneg.losses import diversity
+from qsneg.networks import tokens
+from qsneg.translate import Translator, check_fits, pad, short_size
+from qsneg.weights import Weights
+
+MARGIN = 3  # pixels of reflection around the picture at layer 0
+BLOCK = 8192  # positions projected at a time
+KEEP = 1 << 25  # largest number of projected values that are kept, per layer and picture
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The positions of one layer over a picture of `size` (width, height) pixels, which may have been padded."""
+
+    layer: int
+    shape: tuple[int, int]  # rows, columns
+    size: tuple[int, int]  # width and height of the picture, without padding
+    stride: int  # pixels per position
+    margin: int  # pixels by which the grid begins outside the picture
+
+    def position(self, x: float, y: float) -> tuple[int, int]:
+        """The position (row, column) at pixel (x, y); points outside the picture are moved to its edge."""
+        x, y = (min(max(v, 0), side - 1) for v, side in zip((x, y), self.size))
+        return int((y + self.margin) // self.stride), int((x + self.margin) // self.stride)
+
+    def box(self, row: int, column: int) -> tuple[int, int, int, int]:
+        """The pixels of a position: left, top, right, bottom (exclusive); may reach outside the picture."""
+        left, top = column * self.stride - self.margin, row * self.stride - self.margin
+        return left, top, left + self.stride, top + self.stride
+
+    def visible(self) -> tuple[slice, slice]:
+        """Rows and columns of the grid that lie on the picture."""
+        width, height = self.size
+        (top, left), (bottom, right) = self.position(0, 0), self.position(width - 1, height - 1)
+        return slice(top, bottom + 1), slice(left, right + 1)
+
+
+class View:
+    """A picture as one model sees it: the translation, and the features of both at every layer, in float32.
+
+    Made by `observe`; everything else reads from it and never runs the generator again.
+    """
+
+    def __init__(self, weights: Weights, source: Image.Image, result: Image.Image,
+                 features: dict[str, list[Tensor]], device: torch.device):  # fmt: skip
+        self.weights, self.config, self.source, self.result, self.device = weights, weights.config, source, result, device
+        self.features = features  # "source" and "result": 1×C×H×W per layer
+        self.kept: dict[tuple[int, str], list[Tensor]] = {}  # projected features, once they were needed
+
+    def nbytes(self) -> int:
+        """Bytes held: for a cache with a bound."""
+        return sum(f.nbytes for fs in (*self.features.values(), *self.kept.values()) for f in fs)
+
+    def map(self, layer: int, which: str = "source") -> Tensor:
+        """The feature map of a layer, 1×C×H×W.
+
+        Raises:
+            ValueError: if the model does not contrast that layer.
+        """
+        return self.features[which][self.number(layer)]
+
+    def number(self, layer: int) -> int:
+        if layer not in self.config.layers:
+            raise ValueError(f"There is no layer {layer}: choose one of {', '.join(map(str, self.config.layers))}.")
+        return self.config.layers.index(layer)
+
+    def grid(self, layer: int) -> Grid:
+        shape = tuple(self.map(layer).shape[2:])
+        stride = 1 if layer < 8 else 2 if layer < 12 else 4
+        return Grid(layer, shape, self.source.size, stride, MARGIN if layer == 0 else 0)
+
+    def index(self, layer: int, position: tuple[int, int]) -> Tensor:
+        """A position as 1×1 row-major index.
+
+        Raises:
+            ValueError: if it lies outside the grid.
+        """
+        rows, columns = self.grid(layer).shape
+        row, column = position
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise ValueError(f"Position {row}, {column} lies outside the grid of layer {layer}: {rows} rows, {columns} columns.")
+        return torch.tensor([[row * columns + column]], device=self.device)
+
+    def blocks(self, layer: int, which: str = "source") -> Iterator[tuple[slice, Tensor]]:
+        """The projected features of all positions, of unit length: slices of row-major positions and n×K."""
+        t, i = tokens(self.map(layer, which))[0], self.number(layer)  # L×C
+        key = layer, which
+        if key not in self.kept:
+            made = (self.weights.heads(block[None], i)[0] for block in t.split(BLOCK))
+            if len(t) * self.config.dim > KEEP:  # computed anew each time
+                for number, block in enumerate(made):
+                    yield slice(number * BLOCK, number * BLOCK + len(block)), block
+                return
+            half = len(t) > BLOCK and t.dtype == torch.float32  # many positions take half the memory
+            self.kept[key] = [block.half() if half else block for block in made]
+        for number, block in enumerate(self.kept[key]):
+            yield slice(number * BLOCK, number * BLOCK + len(block)), block.to(t.dtype)
+
+    def projected(self, layer: int, which: str, index: Tensor) -> Tensor:
+        """The projected features at row-major positions N: N×K in float32."""
+        return self.weights.heads(tokens(self.map(layer, which))[:, index], self.number(layer))[0]
+
+    def attention(self, layer: int, position: tuple[int, int], mode: str = "global", window: int | None = None) -> np.ndarray:
+        """One row of the attention over the source, H×W, summing to 1; in local mode 0 outside the window."""
+        check_mode(mode)
+        features, index = self.map(layer), self.index(layer, position)
+        shape = self.grid(layer).shape
+        if mode != "local":
+            return attention.global_rows(features, index)[0, 0].reshape(shape).cpu().numpy()
+        window = window or self.config.window
+        weights = attention.local_rows(features, index, window)[0, 0]
+        places, inside = attention.window_positions(index[0, 0], shape, window)
+        row = weights.new_zeros(shape[0] * shape[1])
+        row[places[inside]] = weights[inside]
+        return row.reshape(shape).cpu().numpy()
+
+    def similarity(self, layer: int, position: tuple[int, int], which: str = "source") -> np.ndarray:
+        """Cosine similarity of the source's projected feature at `position` to all of source or result, H×W."""
+        query = self.projected(layer, "source", self.index(layer, position)[0])[0]
+        return torch.cat([block @ query for _, block in self.blocks(layer, which)]).reshape(self.grid(layer).shape).cpu().numpy()
+
+    def negatives(self, layer: int, seed: int = 0) -> Tensor | None:
+        """NEGCUT's generated negatives of this picture, M×K; None for models without a negative generator."""
+        w = self.weights
+        if w.negative_generator is None:
+            return None
+        i, random = self.number(layer), torch.Generator().manual_seed(seed)
+        noise = torch.randn(len(self.config.layers), self.config.patches, self.config.noise_dim, generator=random)[i]
+        mean = w.slow_heads.mean(tokens(self.map(layer)), i)
+        return w.negative_generator(mean, noise[None].to(mean), i)[0]
+
+
+@torch.inference_mode()
+def observe(translator: Translator, image: Image.Image, size: int | None = None) -> View:
+    """Translate a picture and keep the features of source and result. The generator runs in float32.
+
+    `size` is the short side in pixels that the picture is brought to; None keeps its own.
+
+    Raises:
+        ValueError: if it does not fit in memory, or `size` is no whole number of at least 1.
+    """
+    image = upright_rgb(image)
+    short = min(image.size) if size is None else size
+    check_fits(short_size(image.size, short), 2 * translator.config.width, translator.device)
+    image = resize_short(image, short)
+    x = pad(to_tensor(image).to(translator.device)).contiguous(memory_format=translator.layout)
+    generator, layers = translator.weights.generator, translator.config.layers
+    translator.weights.heads.to(translator.device)
+    for net in (translator.weights.negative_generator, translator.weights.slow_heads):
+        if net is not None:
+            net.to(translator.device)
+    y, source = generator.translate_with_features(x, layers)
+    result = generator.encode(y, layers)
+    shown = to_image(y[:, :, : image.height, : image.width])
+    return View(translator.weights, image, shown, {"source": source, "result": result}, translator.device)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` finds at one layer; H×W is the layer's grid, positions are (row, column)."""
+
+    layer: int
+    mode: str  # global, local or local+global
+    grid: Grid
+    entropy: np.ndarray  # H×W, nats; 0 where it underflows in float32
+    log_entropy: np.ndarray  # H×W, natural logarithm of the entropy in nats
+    rank: np.ndarray  # H×W, 0 is the most significant
+    anchors: np.ndarray  # N×2, most significant first
+    random: np.ndarray  # N×2, the positions that CUT draws with this seed
+    underflow: int  # positions whose plain float32 entropy is exactly 0 (trap: they cannot be ranked by it)
+    similarity: np.ndarray  # H×W, cosine of the translation's projected feature to its positive
+    loss: np.ndarray  # H×W, contrastive loss under the model's own negatives, nats
+    probability: np.ndarray  # H×W, what the softmax gives the positive, e^−loss
+    negatives: np.ndarray | None = None  # M×K, NEGCUT's generated negatives
+    nearest: np.ndarray | None = None  # M×2, the source position most similar to each: a look-up, not an origin
+    diversity: float | None = None  # mean absolute difference of the two halves of the negatives
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The fields that are arrays and present, by name."""
+        return {k: v for k, v in vars(self).items() if isinstance(v, np.ndarray)}
+
+
+@torch.inference_mode()
+def inspect(view: View, layer: int = 12, mode: str = "global", num_anchors: int = 256, seed: int = 0,
+            window: int | None = None) -> Inspection:  # fmt: skip
+    """Selection, contrast and negatives of one layer.
+
+    Args:
+        view: from `observe`.
+        layer: one of the model's layers.
+        mode: how anchors are selected: global, local or local+global (QS-Attn, section 3.2).
+        num_anchors: how many, at most the number of positions.
+        seed: of CUT's random positions and of NEGCUT's noise.
+        window: side of the local window; None takes the model's.
+
+    Raises:
+        ValueError: on an unknown layer or mode, or fewer than one anchor.
+    """
+    check_mode(mode)
+    if num_anchors < 1:
+        raise ValueError(f"The number of anchors must be at least 1, not {num_anchors}.")
+    features, grid = view.map(layer), view.grid(layer)
+    window = window or view.config.window
+    length = grid.shape[0] * grid.shape[1]
+    num = min(num_anchors, length)
+    nats, log = (e[0] for e in attention.entropy(features, mode, window))
+    order = log.argsort(stable=True)
+    rank = torch.empty_like(order).scatter_(0, order, torch.arange(length, device=order.device))
+    drawn = methods.Draws(seed).positions(layer, length, num).to(view.device)
+    keys = own_negatives(view, layer, mode, num, window, drawn, seed)
+    similarity, loss = contrast(view, layer, *keys)
+    generated = view.negatives(layer, seed)
+
+    def field(t: Tensor) -> np.ndarray:
+        return t.reshape(grid.shape).cpu().numpy()
+
+    def places(index: Tensor) -> np.ndarray:
+        return np.stack(np.unravel_index(index.cpu().numpy(), grid.shape), axis=1)
+
+    return Inspection(
+        layer, mode, grid, field(nats), field(log), field(rank), places(order[:num]), places(drawn),
+        int((nats == 0).sum()), field(similarity), field(loss), field((-loss).exp()),
+        None if generated is None else generated.cpu().numpy(),
+        None if generated is None else places(nearest(view, layer, generated)),
+        None if generated is None else -float(diversity(generated[None])),
+    )  # fmt: skip
+
+
+def check_mode(mode: str) -> None:
+    if mode not in attention.MODES:
+        raise ValueError(f"Unknown attention mode '{mode}': choose one of {', '.join(attention.MODES)}.")
+
+
+def own_negatives(view: View, layer: int, mode: str, num: int, window: int, drawn: Tensor, seed: int) -> tuple[Tensor, Tensor | None]:
+    """The negatives that the model's own loss uses at this layer, M×K, and the positions they belong to (M, or None).
+
+    CUT: the keys at its random positions. QS-Attn, at its attention layers: the routed values of its anchors.
+    NEGCUT: the generated ones, which belong to no position.
+    """
+    config = view.config
+    generated = view.negatives(layer, seed)
+    if generated is not None:
+        return generated, None
+    if config.method == "qs-attn" and layer in config.attention_layers:
+        chosen = attention.select(view.map(layer), num, mode, window)
+        values = chosen.route(view.map(layer))
+        return view.weights.heads(values, view.number(layer))[0], chosen.anchors[0]
+    return view.projected(layer, "source", drawn), drawn
+
+
+def contrast(view: View, layer: int, negatives: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:
+    """For every position the similarity to its positive and its contrastive loss under `negatives`, L each.
+
+    A position that is itself among the negatives' positions does not count as its own negative.
+    """
+    length, tau = view.map(layer).shape[2:].numel(), view.config.temperature
+    similarity, loss = negatives.new_empty(2, length)
+    for (at, query), (_, key) in zip(view.blocks(layer, "result"), view.blocks(layer, "source")):  # n×K each
+        positive = (query * key).sum(-1)
+        others = query @ negatives.T  # n×M
+        if positions is not None:
+            own = positions[None] == torch.arange(at.start, at.stop, device=view.device)[:, None]
+            others = others.masked_fill(own, -10.0)
+        logits = torch.cat([positive[:, None], others], dim=1) / tau
+        similarity[at], loss[at] = positive, logits.logsumexp(1) - logits[:, 0]
+    return similarity, loss
+
+
+def nearest(view: View, layer: int, vectors: Tensor) -> Tensor:
+    """The source position whose projected feature is most similar to each of M×K vectors: M row-major indices."""
+    best = vectors.new_full((len(vectors),), -2.0)
+    at = torch.zeros(len(vectors), dtype=torch.long, device=vectors.device)
+    for place, block in view.blocks(layer):
+        value, index = (vectors @ block.T).max(1)
+        better = value > best
+        best, at = torch.where(better, value, best), torch.where(better, index + place.start, at)
+    return at
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query, the translation's feature at a position, against everything it is contrasted with (cosines)."""
+
+    position: tuple[int, int]
+    positive: float  # to the source at the same position
+    in_image: np.ndarray  # n, to the source at other positions
+    in_image_at: np.ndarray  # n×2, those positions
+    generated: np.ndarray | None  # M, to NEGCUT's negatives
+    generated_at: np.ndarray | None  # M×2, the source position nearest to each: a look-up, not an origin
+    shares: dict[str, float]  # of the denominator of the loss, were all three groups in it: they sum to 1
+    points: dict[str, np.ndarray]  # first two principal components: "query" and "positive" 2, "in_image" n×2, "generated" M×2
+
+
+@torch.inference_mode()
+def query(view: View, layer: int, position: tuple[int, int], num: int = 256, seed: int = 0) -> Query:
+    """Similarities of one query to its positive, to `num` random in-image negatives, and to generated ones.
+
+    Raises:
+        ValueError: if the position lies outside the grid, or there is no such layer.
+    """
+    shape, index = view.grid(layer).shape, view.index(layer, position)[0]
+    drawn = methods.Draws(seed).positions(layer, shape[0] * shape[1], num).to(view.device)
+    drawn = drawn[drawn != index]
+    q, positive, keys = view.projected(layer, "result", index)[0], view.projected(layer, "source", index)[0], view.projected(layer, "source", drawn)
+    generated = view.negatives(layer, seed)
+    groups = {"positive": positive[None], "in_image": keys} | ({} if generated is None else {"generated": generated})
+    cosines = {name: vectors @ q for name, vectors in groups.items()}
+    weight = {name: (c / view.config.temperature).double().logsumexp(0) for name, c in cosines.items()}
+    total = torch.stack(list(weight.values())).logsumexp(0)
+    everything = torch.cat([q[None], *groups.values()])
+    centred = everything - everything.mean(0)
+    axes = torch.linalg.svd(centred, full_matrices=False).Vh[:2]
+    split = (centred @ axes.T).cpu().split([1, *map(len, groups.values())])
+    points = {name: p.numpy() for name, p in zip(("query", *groups), split)}
+
+    def places(at: Tensor) -> np.ndarray:
+        return np.stack(np.unravel_index(at.cpu().numpy(), shape), axis=1)
+
+    return Query(
+        position, float(cosines["positive"]), cosines["in_image"].cpu().numpy(), places(drawn),
+        None if generated is None else cosines["generated"].cpu().numpy(),
+        None if generated is None else places(nearest(view, layer, generated)),
+        {name: float((w - total).exp()) for name, w in weight.items()},
+        points | {name: points[name][0] for name in ("query", "positive")},
+    )  # fmt: skip
+
+
+def neighbours(values: np.ndarray, position: tuple[int, int], count: int = 8, radius: int = 2) -> np.ndarray:
+    """The `count` positions of highest value on an H×W map that lie more than `radius` cells from `position`: n×2."""
+    rows, columns = np.indices(values.shape)
+    far = np.maximum(abs(rows - position[0]), abs(columns - position[1])) > radius
+    order = np.argsort(np.where(far, -values, np.inf), axis=None)[: min(count, int(far.sum()))]
+    return np.stack(np.unravel_index(order, values.shape), axis=1)
