@@ -23,9 +23,10 @@ COLOURS = {"cut": "#0072B2", "fastcut": "#0072B2", "qs-attn": "#009E73", "negcut
            "source": "#8A8A8A", "counterpart": "#333333"}
 FAMILIES = {
     "day2sunset": ("Photograph to sunset", "Trained on photographs of skies: animals may turn orange."),
-    "horse2zebra-drawn": ("Drawn horse to zebra", "Trained on drawn scenes: photographs come out as no zebra ever did."),
+    "horse2zebra-drawn": ("Drawn horse to zebra", "Trained on drawn scenes: on photographs it gives nothing useful."),
 }
 SIZES = (64, 2048)  # least and greatest working size, pixels of the short side
+MOST = 8_000_000  # pixels of a translation: more is slow, and too much for a page
 
 
 class Refused(ValueError):
@@ -73,7 +74,7 @@ class Source:
         return cls.of(image)
 
     def at(self, size: int) -> Image.Image:
-        """The picture to translate at a working size: a scene is drawn anew, anything else is left to the translator."""
+        """The picture to translate at a working size: a scene is drawn anew, the rest is left to the translator."""
         return examples.scene(self.seed, size, "A") if self.seed is not None and size % 4 == 0 else self.image
 
 
@@ -134,19 +135,20 @@ class Models:
         Raises:
             Refused: if there are no such models, no method is given, or the size is out of range.
         """
-        families = self.families()
+        families, (least, most) = self.families(), SIZES
         if not families:
             raise Refused("family", f"There are no weights in the folder '{self.folder.name}': train a model with "
-                                    "`python -m qsneg train`, or start the app with --checkpoints.")
+                                    "python -m qsneg train, or start the app with --checkpoints.")
         if family not in families:
             raise Refused("family", f"There are no models called '{family}': choose {_either(families)}.")
         if not methods:
             raise Refused("methods", "No method is chosen: tick at least one.")
         for method in methods:
             if method not in families[family]:
-                raise Refused("methods", f"There are no weights of '{method}' for {family}: choose {_either(families[family])}.")
-        if not isinstance(size, (int, float)) or size != int(size) or not SIZES[0] <= size <= SIZES[1]:
-            raise Refused("size", f"The working size must be a whole number of pixels from {SIZES[0]} to {SIZES[1]}, not {size}.")
+                choose = _either(families[family])
+                raise Refused("methods", f"There are no weights of '{method}' for {family}: choose {choose}.")
+        if not isinstance(size, (int, float)) or size != int(size) or not least <= size <= most:
+            raise Refused("size", f"The working size must be a whole number from {least} to {most} pixels, not {size}.")
         return sorted(set(methods), key=METHODS.index)
 
     def translator(self, family: str, method: str):
@@ -160,7 +162,7 @@ class Models:
             if key not in self._kept:
                 try:
                     translator = translate.load(f"{family}/{method}", device=str(self.device), folder=self.folder)
-                    translator.translate(Image.new("RGB", (64, 64)))  # the first call sets things up
+                    translator.translate(Image.new("RGB", (256, 256)))  # the first call sets things up and is slow
                     self._kept[key] = translator
                 except (ValueError, OSError):
                     raise Refused("methods", f"The weights of {TITLES[method]} for {family} cannot be read: "
@@ -174,8 +176,12 @@ class Models:
         """Translate at a short side of `size` pixels. The time is the translation's, without loading.
 
         Raises:
-            Refused: if the model cannot be read, or the picture is too large for the memory.
+            Refused: if the model cannot be read, or the translation would be too large.
         """
+        width, height = images.short_size(source.image.size, size)
+        if width * height > MOST:
+            raise Refused("size", f"At this working size the picture would have {width * height / 1e6:.0f} megapixels, "
+                                  f"and at most {MOST / 1e6:.0f} are translated: crop it, or choose a smaller size.")
         translator = self.translator(family, method)
         start = time.perf_counter()
         try:
