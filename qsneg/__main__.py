@@ -142,6 +142,23 @@ def inspect(
 
 
 @cli.command()
+def study(
+    checkpoint: Annotated[list[str], typer.Option(help="name, path or Hugging Face id; may be repeated")],
+    out: Annotated[Path, typer.Option(help="folder to write to")],
+    data: Annotated[str, typer.Option(help="horse2zebra-drawn, the set whose labels are known")] = "horse2zebra-drawn",
+    count: Annotated[int, typer.Option(help="test scenes")] = 200,
+    device: str = "auto",
+):
+    """Do the papers' claims hold? Anchors against labels, generated against in-image negatives."""
+    from qsneg.data import DRAWN
+    from qsneg.study import study
+
+    if data != DRAWN:
+        raise ValueError(f"The study needs label maps, which only {DRAWN} has, not '{data}'.")
+    study(checkpoint, out, count, device)
+
+
+@cli.command()
 def publish(
     runs: Annotated[list[Path], typer.Argument(help="finished runs, one per method")],
     family: Annotated[str, typer.Option(help="folder under checkpoints/")],
