@@ -12,6 +12,7 @@ no L×L matrix is ever held: entropies are taken a block of rows at a time.
 Shapes: B batch, C channels, H×W the grid, L = H·W positions in row-major order, N anchors, w window.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -39,18 +40,23 @@ def row_entropy(scores: Tensor) -> tuple[Tensor, Tensor]:
     keeps the digits that 1 + Σ would lose. Every term is positive, so nothing cancels; where e^t
     itself underflows, log H = logsumexp_{j≠argmax}(t_j + log(1 − t_j)), its limit for small entropies.
     """
-    top, at = scores.max(dim=-1, keepdim=True)
-    t = scores - top  # ...×J, 0 at the maximum
-    e = t.exp()
-    e.scatter_(-1, at, 0.0)
-    rest = e.sum(-1)  # Z − 1
-    nats = rest.log1p() + (e * t).sum(-1).neg() / (1 + rest)
+    lowest = math.log(torch.finfo(scores.dtype).tiny) + 2  # below, e^t is no normal number and exp 30 times slower
+    t = (scores - scores.amax(-1, keepdim=True)).clamp_(min=lowest)  # ...×J, 0 at the maximum
+    e, below = t.exp(), t.sign()  # `below` is −1, and 0 at the maximum
+    ties = t.shape[-1] + below.sum(-1) - 1  # where several are largest, all but one belong to the rest
+    rest = ties - torch.linalg.vecdot(e, below)  # Z − 1
+    nats = rest.log1p() - torch.linalg.vecdot(e, t) / (1 + rest)
     log = nats.log()
     tiny = nats < TINY_ENTROPY
     if tiny.any():
-        t = t[tiny]
-        t = (t + torch.log1p(-t)).scatter(-1, at[tiny], -torch.inf)
-        log[tiny] = t.logsumexp(-1)
+        t = scores[tiny]
+        t -= t.amax(-1, keepdim=True)
+        top = t == 0
+        t += (1 - t).log_()
+        t.masked_fill_(top, -torch.inf)
+        largest = t.amax(-1, keepdim=True)
+        log[tiny] = (t - largest).clamp_(min=lowest).exp_().sum(-1).log() + largest.squeeze(-1)
+        nats[tiny] = log[tiny].exp()
     return nats, log
 
 
@@ -72,7 +78,7 @@ def global_entropy(features: Tensor) -> Entropy:
 def local_entropy(features: Tensor, window: int = 7) -> Entropy:
     """Entropies of attention within the window around each position, for B×C×H×W; rows of the grid at a time."""
     b, _, h, w = features.shape
-    rows = max(1, BLOCK_ELEMENTS // (b * w * window**2))
+    rows = max(1, BLOCK_ELEMENTS // (b * w * max(window**2, features.shape[1])))
     parts = [row_entropy(window_scores(features, window, i, min(i + rows, h))) for i in range(0, h, rows)]
     nats, log = (torch.cat(p, dim=1) for p in zip(*parts))
     return Entropy(nats, log)
@@ -90,12 +96,13 @@ def window_scores(features: Tensor, window: int, start: int, stop: int) -> Tenso
     queries = features[:, :, start:stop]  # B×C×h×W
     above, below = max(0, start - r), min(height, stop + r)
     keys = F.pad(features[:, :, above:below], (r, r, above - start + r, stop + r - below))  # B×C×(h+2r)×(W+2r)
-    scores = [
-        (queries * keys[:, :, dy : dy + stop - start, dx : dx + width]).sum(1)
-        for dy in range(window)
-        for dx in range(window)
-    ]
-    scores = torch.stack(scores, dim=-1).flatten(1, 2)  # B×(h·W)×w²
+    product = torch.empty_like(queries)  # the same buffers for all w² products, or memory would fragment
+    scores = features.new_empty(len(features), window**2, stop - start, width)
+    for place in range(window**2):
+        dy, dx = divmod(place, window)
+        torch.mul(queries, keys[:, :, dy : dy + stop - start, dx : dx + width], out=product)
+        torch.sum(product, dim=1, out=scores[:, place])
+    scores = scores.flatten(2).transpose(1, 2)  # B×(h·W)×w²
     index = torch.arange(start * width, stop * width, device=features.device)
     inside = window_positions(index, (height, width), window)[1]
     return scores.masked_fill(~inside, torch.finfo(scores.dtype).min / 4)

@@ -2,23 +2,28 @@
 
     python -m qsneg bench                       # 256 pixels, width 64: some minutes on two cores
     python -m qsneg bench --size 128 --width 32 --profile
+    python -m qsneg bench --inspection          # entropies at 256, 512 and 1024 pixels, and a click
 
 Plain means: float32 without autocast, contiguous, torch's own instance norm, and features computed anew each
 time they are needed (an encoder pass for the sources; in NEGCUT passes of their own for the update of the
 negative generator). Quote the ratios: times drift with whatever else the machine does.
 """
 
+import multiprocessing
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from qsneg import attention, methods
 from qsneg import device as devices
-from qsneg import methods
 from qsneg.config import TITLES, ModelConfig
+from qsneg.images import to_image
 from qsneg.networks import Generator, InstanceNorm
 
 
@@ -140,3 +145,69 @@ def bench(size: int = 256, width: int = 64, rounds: int = 3, device: str = "auto
                 run()
             print(f"\n{TITLES[name]}: where a step's time goes")
             print(p.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=44))
+
+
+def entropy_cost(size: int, mode: str, width: int, device_name: str, pipe) -> None:
+    """In a process of its own: seconds and peak bytes beyond the features of one layer-12 map's entropies."""
+    device = devices.pick(device_name)
+    torch.manual_seed(0)
+    features = torch.randn(1, 4 * width, size // 4, size // 4, device=device) / 3  # as layers 12 and 16
+    attention.entropy(features[:, :, :8, :8], mode)  # what is loaded once does not count
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+    else:
+        before = resident()
+    taken = seconds(lambda: attention.entropy(features, mode), device)
+    peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else resident(peak=True)
+    pipe.send((taken, peak - before))
+
+
+def resident(peak: bool = False) -> int:
+    """Bytes of memory that this process has, or had at most (Linux; elsewhere always the most)."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        name = "VmHWM:" if peak else "VmRSS:"
+        return next(int(l.split()[1]) * 1024 for l in status.read_text().splitlines() if l.startswith(name))
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def bench_entropy(width: int = 32, device: str = "auto", sizes: tuple[int, ...] = (256, 512, 1024)) -> None:
+    """Print time and peak memory, beyond the features, of one layer's entropies at several picture sizes."""
+    print(f"\nentropies of one map of layers 12 or 16, width {width}: seconds, peak MB beyond the features")
+    print(f"{'pixels':>10}{'positions':>11}" + "".join(f"{mode:>22}" for mode in ("global", "local")))
+    context = multiprocessing.get_context("spawn")
+    for size in sizes:
+        row = f"{size:>10}{(size // 4) ** 2:>11}"
+        for mode in ("global", "local"):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=entropy_cost, args=(size, mode, width, device, theirs))
+            process.start()
+            theirs.close()  # so that a child that fails is noticed
+            taken, peak = ours.recv()
+            process.join()
+            row += f"{taken:>12.2f} s{peak / 1e6:>6.0f} MB"
+        print(row, flush=True)
+
+
+def bench_click(width: int = 32, device: str = "auto", size: int = 256, rounds: int = 20) -> None:
+    """Print what a click costs: one attention row, two similarity maps and the query's contrast, features being there."""
+    from qsneg.inspect import observe, query
+    from qsneg.translate import Translator
+    from qsneg.weights import Weights
+
+    torch.manual_seed(0)
+    translator = Translator(Weights.empty(ModelConfig(method="negcut", width=width)), device)
+    view = observe(translator, to_image(torch.rand(3, size, size) * 2 - 1))
+
+    def click() -> None:
+        position = (size // 8, size // 8)
+        view.attention(12, position)
+        for which in ("source", "result"):
+            view.similarity(12, position, which)
+        query(view, 12, position)
+
+    t = compare({"click": click}, rounds, translator.device)["click"]
+    print(f"\na click at {size}×{size}, per model: {t * 1000:.0f} ms")

@@ -149,8 +149,9 @@ def from_hub(repository: str, filename: str) -> Path:
     Raises:
         FileNotFoundError: if it cannot be had.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, logging
 
+    logging.set_verbosity_error()  # its retries are not for the user, who gets one sentence
     try:
         return Path(hf_hub_download(repository, filename))
     except Exception as error:  # the hub's client raises its own, httpx's and OSError

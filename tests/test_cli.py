@@ -1,0 +1,88 @@
+"""The command line, in process: what it writes, and its one-sentence errors."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from qsneg import __main__ as command
+from qsneg.config import ModelConfig
+from qsneg.weights import Weights, save
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(0)
+    weights = Weights.empty(ModelConfig(method="negcut", width=4, disc_width=4, dim=16, patches=16))
+    for net in weights.parts().values():
+        for p in net.parameters():
+            p.data.mul_(20)
+    path = tmp_path_factory.mktemp("weights") / "negcut.safetensors"
+    save(weights, path)
+    return str(path)
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of `python -m qsneg` with these arguments."""
+    command.sys.argv = ["qsneg", *map(str, arguments)]
+    with pytest.raises(SystemExit) as stopped:
+        command.main()
+        raise SystemExit(0)
+    out = capsys.readouterr()
+    return stopped.value.code or 0, out.out, out.err
+
+
+def test_draw(tmp_path, capsys):
+    code, _, _ = run(capsys, "draw", "--split", "test", "--count", 2, "--size", 64, "--out", tmp_path)
+    assert code == 0
+    names = {d: sorted(p.name for p in (tmp_path / d).iterdir()) for d in ("testA", "testB", "labels")}
+    assert names["testA"] == names["testB"] == names["labels"] and len(names["testA"]) == 2
+    assert run(capsys, "draw", "--split", "exam", "--count", 2, "--out", tmp_path)[0] == 2
+
+
+def test_translate(tmp_path, checkpoint, capsys):
+    Image.new("RGB", (30, 21), "red").save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"nothing")
+    code, out, err = run(capsys, "translate", tmp_path / "a.png", tmp_path / "b.png", "--checkpoint", checkpoint, "--out", tmp_path / "out", "--device", "cpu")
+    assert code == 1 and "1 translated" in out and "1 could not be translated" in err and "b.png" in err
+    assert Image.open(tmp_path / "out" / "a.png").size == (30, 21)
+
+
+def test_inspect(tmp_path, checkpoint, capsys):
+    noise = np.random.default_rng(0).integers(0, 256, (41, 62, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    arguments = ["inspect", tmp_path / "a.png", "--checkpoint", checkpoint, "--mode", "local+global", "--anchors", 30, "--out", tmp_path / "seen"]
+    code, out, _ = run(capsys, *arguments, "--layer", 16, "--device", "cpu")
+    assert code == 0 and "of the anchors lie on" in out
+    with np.load(tmp_path / "seen" / "inspection.npz") as arrays:
+        shapes = {k: arrays[k].shape for k in arrays.files}
+    assert shapes["entropy"] == shapes["log_entropy"] == shapes["loss"] == (11, 16)
+    assert shapes["anchors"] == (30, 2) and shapes["negatives"] == (16, 16) and shapes["nearest"] == (16, 2)
+    summary = json.loads((tmp_path / "seen" / "summary.json").read_text())
+    assert summary["mode"] == "local+global" and summary["grid"] == [11, 16] and summary["in_words"] in out
+    for name in ("source", "result", "entropy", "anchors", "random", "loss", "similarity", "negatives"):
+        assert min(Image.open(tmp_path / "seen" / f"{name}.png").size) >= 41
+    code, _, err = run(capsys, *arguments, "--layer", 3)
+    assert code == 2 and "no layer 3" in err and "Traceback" not in err
+
+
+def test_score(checkpoint, capsys):
+    code, out, _ = run(capsys, "score", checkpoint, "--count", 2, "--device", "cpu")
+    lines = out.splitlines()
+    assert code == 0 and lines[0].split() == ["checkpoint", "background", "luminance"]
+    assert all(float(v) > 0 for v in lines[1].split()[1:])
+    code, _, err = run(capsys, "score", "nothing-here")
+    assert code == 2 and err.startswith("Error: No weights called 'nothing-here'") and err.count("\n") == 1
+
+
+def test_concentration():
+    from qsneg.report import concentration
+
+    corner = np.stack(np.meshgrid(range(4), range(4)), -1).reshape(-1, 2)
+    held, area = concentration(corner, (48, 48))
+    assert held == 1 and area == pytest.approx(1 / 144)  # all in one of 12×12 tiles
+    everywhere = np.stack(np.meshgrid(range(48), range(48)), -1).reshape(-1, 2)
+    held, area = concentration(everywhere, (48, 48))
+    assert held == pytest.approx(area, abs=0.01)
