@@ -48,17 +48,19 @@ class Example:
 
     def thumbnail(self, side: int = 128) -> Image.Image:
         """A square crop of side × side pixels."""
-        image = images.resize_short(self.picture(side), side)
-        left, top = (image.width - side) // 2, (image.height - side) // 3
-        return image.crop((left, top, left + side, top + side))
+        return images.square(self.picture(side), side, above=1 / 3)
+
+
+def photographs() -> dict[str, Path]:
+    """The photographs of the installed gradio package, which is not imported, by file name; none without it."""
+    package = importlib.util.find_spec("gradio")
+    folder = Path(package.origin).parent / "media_assets" / "images" if package and package.origin else None
+    return {name: folder / name for name in PHOTOGRAPHS if folder and (folder / name).is_file()}
 
 
 def examples() -> list[Example]:
     """The photographs of the installed gradio package (none, if it is not installed), then drawn scenes."""
-    package = importlib.util.find_spec("gradio")
-    folder = Path(package.origin).parent / "media_assets" / "images" if package else None
-    photographs = {folder / name: title for name, title in PHOTOGRAPHS.items()} if folder else {}
-    return [Example(title, "day2sunset", path=path) for path, title in photographs.items() if path.is_file()] + [
+    return [Example(PHOTOGRAPHS[name], "day2sunset", path=path) for name, path in photographs().items()] + [
         Example(title, "horse2zebra-drawn", index=index) for index, title in SCENES.items()
     ]
 

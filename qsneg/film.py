@@ -14,7 +14,6 @@ frame (`0000500.webp`), the strip of sources (`source.webp`), and `film.npz`:
     python -m qsneg train horse2zebra-drawn --method cut --preset debug --out runs/debug && ls runs/debug/film
 """
 
-import importlib.util
 import os
 from pathlib import Path
 
@@ -25,7 +24,8 @@ from PIL import Image
 from qsneg import drawn
 from qsneg.attention import global_entropy
 from qsneg.data import DRAWN
-from qsneg.images import read, to_image, to_tensor
+from qsneg.examples import photographs
+from qsneg.images import read, square, to_image, to_tensor
 from qsneg.networks import Generator
 
 SIZE = 192  # side of a film picture
@@ -41,27 +41,13 @@ def frame_steps(total: int, frames: int = 20) -> list[int]:
     return sorted({0, *np.geomspace(10, total, frames - 1).round().astype(int).tolist()})
 
 
-def photographs() -> list[Path]:
-    """Photographs that the installed gradio ships (it is not imported); empty without gradio."""
-    spec = importlib.util.find_spec("gradio")
-    folder = Path(spec.origin).parent / "media_assets" / "images" if spec and spec.origin else None
-    return [folder / name for name in PHOTOGRAPHS if folder and (folder / name).is_file()]
-
-
 def pictures(data: str) -> list[Image.Image]:
     """The four pictures of a film, SIZE×SIZE: drawn test scenes, or photographs and one scene."""
-    images = [] if data == DRAWN else [read(p) for p in photographs()]
-    images = [square(image) for image in images]
+    found = {} if data == DRAWN else photographs()
+    images = [square(read(found[name]), SIZE, above=0.25) for name in PHOTOGRAPHS if name in found]
     for index in range(4 - len(images)):
         images.append(Image.fromarray(drawn.draw(drawn.scene_seed("test", "A", index), SIZE, "A")))
     return images
-
-
-def square(image: Image.Image) -> Image.Image:
-    """The middle of a picture as SIZE×SIZE (the upper middle of a tall one, where the sky is)."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 4
-    return image.crop((left, top, left + side, top + side)).resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 
 
 class Film:

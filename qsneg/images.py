@@ -154,3 +154,11 @@ def resize_short(image: Image.Image, short: int) -> Image.Image:
     """
     size = short_size(image.size, short)
     return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def square(image: Image.Image, side: int, above: float = 0.5) -> Image.Image:
+    """The largest square of a picture, side × side pixels; `above` is the share of what is cut off that lies above it
+    (and half of it always to the left)."""
+    edge = min(image.size)
+    left, top = (image.width - edge) // 2, int((image.height - edge) * above)
+    return image.crop((left, top, left + edge, top + edge)).resize((side, side), Image.Resampling.LANCZOS)

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from qsneg import compare, examples, weights
 from qsneg.config import METHODS, TITLES, ModelConfig, TrainConfig
+from qsneg.images import square
 
 ALIKE = ("data", "seed", "crop", "resize", "batch")  # what the models of a family must have in common
 CELL, GAP, MARGIN = 192, 8, 28
@@ -98,7 +99,7 @@ def sheet(target: Path, methods: list[str], size: int = 256) -> Image.Image:
     drawn = target.name == "horse2zebra-drawn"
     rows = []
     if not drawn:
-        rows += [(square(e.picture()), None) for e in examples.examples() if e.path]
+        rows += [(square(e.picture(), size, above=0.25), None) for e in examples.examples() if e.path]
     for index in range(6 if drawn else 3):
         seed = examples.test_seed(index)
         rows.append((examples.scene(seed, size, "A"), examples.scene(seed, size, "B") if drawn else None))
@@ -113,13 +114,6 @@ def sheet(target: Path, methods: list[str], size: int = 256) -> Image.Image:
         for x, cell in enumerate(cells):
             picture.paste(cell.resize((CELL, CELL), Image.Resampling.LANCZOS), (GAP + x * step, MARGIN + GAP + y * step))
     return picture
-
-
-def square(image: Image.Image, size: int = 256) -> Image.Image:
-    """The middle of a picture, a little above it, as size×size."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 4
-    return image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)
 
 
 def card_text(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str:

@@ -17,13 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from qsneg import drawn
 from qsneg.data import DRAWN, find_images
-from qsneg.images import read
+from qsneg.images import read, square
 
 Translate = Callable[[Tensor], Tensor]  # B×3×H×W in [-1, 1] to the same
 
@@ -72,13 +71,7 @@ def luminance_distance(picture: np.ndarray, truth: np.ndarray, inside: np.ndarra
 
 def squares(folder: Path, count: int | None = None, size: int = 128) -> Tensor:
     """The middle squares of a folder's pictures, N×3×size×size in [-1, 1]."""
-    arrays = []
-    for path in find_images(folder)[:count]:
-        image = read(path)
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        image = image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)
-        arrays.append(np.asarray(image))
+    arrays = [np.asarray(square(read(path), size)) for path in find_images(folder)[:count]]
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
