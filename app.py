@@ -11,11 +11,13 @@ fetched from other hosts.
 import argparse
 import hashlib
 import importlib.util
+import inspect
 import io
 import os
 import sys
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -25,21 +27,21 @@ import gradio.component_meta
 from gradio.utils import get_upload_folder
 from PIL import Image, PngImagePlugin
 
-from qsneg import examples, fragments
+from qsneg import bundle, examples, figures, fragments, guide, page_film, pages, scripts
+from qsneg.attention import MODES
+from qsneg.choice import SCALES, Choice
 from qsneg.compare import Comparison, Models, Refused, Result, Source, compare, labelled, pictures
 from qsneg.config import METHODS, TITLES
 from qsneg.device import describe
+from qsneg.page_film import FilmChoice
+from qsneg.pages import PAGES
+from qsneg.views import Subject, Views
 
 SIZES = (256, 384, 512, 768)
 CONTROLS = ("picture", "family", "methods", "size")  # those that a refusal can be about
 MODEL = dict(concurrency_id="model", concurrency_limit=1)  # the one queue of everything that uses a model
 UNEXPECTED = "Something went wrong on the server, which has logged it: try again, or try another picture."
 HERE = Path(__file__).parent
-CHOOSE = """element.addEventListener("click", (event) => {
-  const button = event.target.closest("button");
-  if (button) trigger("select", {index: Number(button.dataset.index)});
-})"""
-FOLD = """() => { if (innerWidth < 800) document.querySelector("#settings > button")?.click() }"""  # on a phone
 
 gradio.component_meta.create_or_modify_pyi = lambda *_: None  # else gradio writes app.pyi beside this file
 
@@ -73,18 +75,22 @@ def stored(image: Image.Image, *words) -> str:
     if examples.KEY in image.info:
         text.add_text(examples.KEY, image.info[examples.KEY])
     image.save(data := io.BytesIO(), "PNG", pnginfo=text, compress_level=1)
-    folder = Path(get_upload_folder()) / hashlib.sha256(data.getvalue()).hexdigest()
+    return kept(data.getvalue(), "-".join(("qsneg", *map(str, words))) + ".png")
+
+
+def kept(data: bytes, name: str) -> str:
+    """Write a file for download."""
+    folder = Path(get_upload_folder()) / hashlib.sha256(data).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / ("-".join(("qsneg", *map(str, words))) + ".png")
-    path.write_bytes(data.getvalue())
-    return str(path)
+    (folder / name).write_bytes(data)
+    return str(folder / name)
 
 
 class App:
     """The page and its endpoints over a folder of models."""
 
     def __init__(self, models: Models):
-        self.models = models
+        self.models, self.views = models, Views(models)
         self.examples = examples.examples()
 
         def key(call):
@@ -183,6 +189,97 @@ class App:
         except Refused as refusal:
             raise gr.Error(str(refusal), print_exception=False) from None
 
+    def anchors(self, picture, methods=None, family="day2sunset", size=256, layer=16, mode="global", number=256, seed=0,
+                progress=gr.Progress()):
+        """Find the entropies and anchors (QS-Attn's selection) in each method's features of a picture.
+
+        Args:
+            picture: the picture to look into
+            methods: names of methods that /models lists; none for all that the family has
+            family: which models: day2sunset or horse2zebra-drawn, or another that /models lists
+            size: short side in pixels; a large picture is inspected at a reduced size, which the numbers state
+            layer: 0, 4, 8, 12 or 16
+            mode: global, local or local+global; layers with many positions are always read in local mode
+            number: how many anchors
+            seed: of the random positions beside them
+
+        Returns:
+            One labelled sheet of pictures; numbers per method: concentration in words, anchors and random positions
+            as row and column, entropies' quartiles, loss; and a zip with all pictures and arrays
+        """
+        choice = Choice(layer=layer, mode=mode, anchors=number, seed=seed)
+        return self._inspected("anchors", picture, methods, family, size, choice, progress)
+
+    def attention(self, picture, x=-1, y=-1, methods=None, family="day2sunset", size=256, layer=12, mode="global",
+                  neighbours=6, radius=2, progress=gr.Progress()):
+        """Follow one patch of a picture: its attention row, its similarity maps, its nearest patches, in each method.
+
+        Args:
+            picture: the picture to look into
+            x: column of the query in pixels of the inspected source, from 0; −1 for the middle
+            y: row of the query in pixels of the inspected source, from 0; −1 for the middle
+            methods: names of methods that /models lists; none for all that the family has
+            family: which models: day2sunset or horse2zebra-drawn, or another that /models lists
+            size: short side in pixels; a large picture is inspected at a reduced size, which the numbers state
+            layer: 0, 4, 8, 12 or 16
+            mode: global or local
+            neighbours: how many nearest patches
+            radius: how many cells around the query do not count as nearest
+
+        Returns:
+            One labelled sheet of pictures; numbers per method: the position on the layer's grid, attention to itself,
+            nearest patches with their cosines; and a zip with all pictures and arrays
+        """
+        choice = Choice(x, y, layer=layer, mode=mode, count=neighbours, radius=radius)
+        return self._inspected("attention", picture, methods, family, size, choice, progress)
+
+    def negatives(self, picture, x=-1, y=-1, methods=None, family="day2sunset", size=256, layer=12, mode="global",
+                  seed=0, progress=gr.Progress()):
+        """Compare one patch of the translation with its positive and its negatives, in each method.
+
+        Args:
+            picture: the picture to look into
+            x: column of the query in pixels of the inspected source, from 0; −1 for the middle
+            y: row of the query in pixels of the inspected source, from 0; −1 for the middle
+            methods: names of methods that /models lists; none for all that the family has
+            family: which models: day2sunset or horse2zebra-drawn, or another that /models lists
+            size: short side in pixels; a large picture is inspected at a reduced size, which the numbers state
+            layer: 0, 4, 8, 12 or 16
+            mode: how QS-Attn selects its negatives: global, local or local+global
+            seed: of the random positions and of NEGCUT's noise
+
+        Returns:
+            One labelled sheet of pictures; numbers per method: similarity to the positive, the hardest negatives with
+            their positions (of a generated one its nearest patch, a look-up), shares of the softmax; and a zip with all
+            pictures and arrays
+        """
+        choice = Choice(x, y, layer=layer, mode=mode, seed=seed)
+        return self._inspected("negatives", picture, methods, family, size, choice, progress)
+
+    def _inspected(self, name, picture, methods, family, size, choice, progress):
+        """A page as one sheet, numbers and a zip."""
+        try:
+            methods = self.models.check(family, methods or self.models.families().get(family, []), size)
+            subject = Subject(picture or "", Source.read(picture).digest, family, tuple(methods), int(size))
+            whole = (choice.layer, choice.anchors, choice.count, choice.radius, choice.seed, choice.x, choice.y)
+            if not all(isinstance(value, (int, float)) and value == int(value) for value in whole):
+                raise ValueError("Layer, position, seed and numbers must be whole numbers.")
+            for number, step in enumerate(self.views.steps(subject)):
+                if isinstance(step, str):
+                    progress((number, len(methods)), desc=step, unit="methods")
+            choice = choice.on(next(iter(step.values())).source.size)
+            files = PAGES[name].files(step, choice)
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        except Exception:
+            traceback.print_exc()
+            raise gr.Error(UNEXPECTED, print_exception=False) from None
+        width, height = choice.size
+        line = f"qsneg, {name}, {family}, {width} by {height} pixels, layer {choice.layer}"
+        facts = {"family": family, "width": width, "height": height, "methods": files["summary.json"]}
+        archive = kept(bundle.zipped(files), f"qsneg-{name}-{family}-layer-{choice.layer}.zip")
+        return stored(bundle.sheet(files, line), name, family, f"layer-{choice.layer}"), facts, archive
+
     # --- what the page does ---
 
     def run(self, path, family, methods, size, wiped):
@@ -194,7 +291,8 @@ class App:
                     status = dict(value=fragments.status(step), visible=True)
                     yield self.updates({**clear, **BUSY, "status": status})
                 else:
-                    yield self.updates({**clear, **IDLE, **self.shown(step, wiped)})
+                    subject = self.subject(path, step)
+                    yield self.updates({**clear, **IDLE, **self.shown(step, wiped)}) | {self.ui["subject"]: subject}
         except Refused as refusal:
             message = {f"{refusal.control} message": dict(value=fragments.message(str(refusal)), visible=True)}
             yield self.updates({**clear, **IDLE, **message})
@@ -206,6 +304,125 @@ class App:
         except Refused as refusal:
             return gr.HTML(fragments.message(str(refusal)), visible=True)
         return gr.HTML(visible=False)
+
+    def subject(self, path: str, comparison: Comparison) -> Subject:
+        """What the other pages look at: the picture, models and size of a comparison."""
+        methods = tuple(result.method for result in comparison.results)
+        return Subject(path, Source.read(path).digest, comparison.family, methods, comparison.size)
+
+    def opened(self, name, subject, choice, film, drawn):
+        """A page whose tab was chosen, or whose picture has changed; nothing, if it is as it should be."""
+        yield {self.ui["tab"]: name}
+        if name in PAGES and drawn.get(name) != (subject, choice):
+            yield from self.fill(name, subject, choice, drawn)
+        elif name == "film" and drawn.get(name) != (subject, film):
+            yield self.fill_film(subject, film, drawn)
+
+    def fill(self, name, subject, choice, drawn):
+        """Fill a page: the step at work while it works, then the page; or what is wrong, and the page stays."""
+        ui, page, status = self.ui, PAGES[name], f"{name} status"
+        if subject is None:
+            text = "There is nothing to look into yet: translate a picture first."
+            yield self.updates({status: dict(value=fragments.message(text), visible=True)})
+            return
+        try:
+            for seen in self.views.steps(subject):
+                if isinstance(seen, str):
+                    yield self.updates({status: dict(value=fragments.status(seen), visible=True)})
+            view = next(iter(seen.values()))
+            choice = choice.on(view.source.size)
+            before = drawn.get(name)
+            if not before or before[0] != subject or (before[1].layer, before[1].mode) != (choice.layer, choice.mode):
+                for number, (method, one) in enumerate(seen.items(), 1):
+                    step = f"{TITLES[method]}: reading layer {choice.layer}, {number} of {len(seen)}"
+                    yield self.updates({status: dict(value=fragments.status(step), visible=True)})
+                    page.prepare(one, choice)
+            values = {name: dict(value=page.html(seen, choice)), status: dict(visible=False),
+                      f"{name} head": dict(value=pages.head(seen, choice, subject.family, subject.size, name)),
+                      **self.settings(name, view, choice)}
+            if drawn.get("bases") != subject:
+                values["bases"] = dict(value=figures.bases(seen))
+            drawn = {**drawn, "bases": subject, name: (subject, choice)}
+            yield self.updates(values) | {ui["choice"]: choice, ui["drawn"]: drawn}
+        except ValueError as error:  # Refused is one
+            yield self.updates({status: dict(value=fragments.message(str(error)), visible=True)})
+        except Exception:
+            traceback.print_exc()
+            yield self.updates({status: dict(value=fragments.message(UNEXPECTED), visible=True)})
+
+    def settings(self, name, view, choice) -> dict[str, dict]:
+        """What a page's controls show for a choice."""
+        page = PAGES[name]
+        rows, columns = view.grid(choice.layer).visible()
+        row, column = choice.position(view.grid(choice.layer))
+        values = {
+            "layer": dict(value=choice.layer, choices=list(view.config.layers)), "seed": dict(value=choice.seed),
+            "mode": dict(value="global" if name == "attention" and choice.mode != "local" else choice.mode),
+            "anchors": dict(value=choice.anchors), "count": dict(value=choice.count),
+            "radius": dict(value=choice.radius),
+            "scale": dict(value=page.scale(choice)) if "scale" in page.CONTROLS else {},
+            "row": dict(value=row, label=f"Row, {rows.start} to {rows.stop - 1}"),
+            "column": dict(value=column, label=f"Column, {columns.start} to {columns.stop - 1}"),
+        }  # fmt: skip
+        return {f"{name} {control}": values[control] for control in page.CONTROLS if control in values}
+
+    def chosen(self, name, control, subject, choice, drawn, value):
+        """A control of a page was moved."""
+        if subject is None or value is None:
+            return
+        if control in ("row", "column"):
+            try:
+                view = self.views.get(subject, subject.methods[0])
+            except Refused as refusal:
+                yield self.updates({f"{name} status": dict(value=fragments.message(str(refusal)), visible=True)})
+                return
+            choice, grid = choice.on(view.source.size), view.grid(choice.layer)
+            row, column = choice.position(grid)
+            choice = choice.moved(grid, *((int(value), column) if control == "row" else (row, int(value))))
+        else:
+            choice = replace(choice, **{control: value})
+        for update in self.fill(name, subject, choice, drawn):
+            mine = self.ui[f"{name} {control}"]
+            if mine in update and update[mine].get("value") == value:  # it may have moved on since: leave it alone
+                del update[mine]
+            yield update
+
+    def aimed(self, name, subject, choice, drawn, event: gr.EventData):
+        """A patch was clicked, or reached with the arrow keys."""
+        if subject is not None:
+            yield from self.fill(name, subject, choice.at(event.x, event.y), drawn)
+
+    def fill_film(self, subject, film, drawn):
+        """The film of the subject's models."""
+        if subject is None:
+            message = fragments.message("There is nothing to show yet: translate a picture first.")
+            return self.updates({"film status": dict(value=message, visible=True)})
+        films = page_film.load(self.models.folder / subject.family, list(subject.methods))
+        title = f"<b>{fragments.family_title(subject.family)}</b>, {len(page_film.all_steps(films))} frames."
+        values = {"film": dict(value=page_film.html(films, film, list(subject.methods), subject.family)),
+                  "film head": dict(value=f'<p class="summary">{title if films else ""}</p>'),
+                  "film status": dict(visible=False)}
+        models = subject.family, subject.methods
+        if drawn.get("film bases") != models:
+            values["film bases"] = dict(value=page_film.bases(films))
+        drawn = {**drawn, "film": (subject, film), "film bases": models}
+        return self.updates(values) | {self.ui["drawn"]: drawn, self.ui["film choice"]: film}
+
+    def film_chosen(self, subject, drawn, picture, layer, scale):
+        return self.fill_film(subject, FilmChoice(picture, layer, scale), drawn)
+
+    def download(self, name, subject, drawn):
+        """Everything on a page, as it is shown, in one zip."""
+        if name not in drawn:
+            raise gr.Error("There is nothing on this page yet.", print_exception=False)
+        if name == "film":
+            films = page_film.load(self.models.folder / subject.family, list(subject.methods))
+            files, words = page_film.files(films, drawn[name][1]), (drawn[name][0].family,)
+        else:
+            subject, choice = drawn[name]
+            seen = {method: self.views.get(subject, method) for method in subject.methods}
+            files, words = PAGES[name].files(seen, choice), (subject.family, f"layer-{choice.layer}")
+        return kept(bundle.zipped(files), "-".join(("qsneg", name, *words)) + ".zip")
 
     def updates(self, values: dict[str, dict]) -> dict:
         return {self.ui[name]: gr.update(**value) for name, value in values.items()}
@@ -254,27 +471,37 @@ class App:
         picture = stored(example.picture(), example.file_name)
         present = [method for method in METHODS if any(method in have for have in families.values())]
         self.cards, self.ui = ["source", *present, "counterpart"], {}
-        first = {}
+        first, subject = {}, None
         try:
             *_, comparison = self.steps(picture, family, families.get(family, []), SIZES[0])
-            first = self.shown(comparison)
+            first, subject = self.shown(comparison), self.subject(picture, comparison)
         except Refused as refusal:
             first[f"{refusal.control} message"] = dict(value=fragments.message(str(refusal)), visible=True)
         with gr.Blocks(title="qsneg: three image translators", fill_width=True, delete_cache=(3600, 86400)) as demo:
+            states = {"subject": subject, "choice": Choice(), "film choice": FilmChoice(), "drawn": {},
+                      "tab": "compare"}
+            self.ui |= {name: gr.State(value) for name, value in states.items()}
             with gr.Row(elem_id="top"):
                 gr.HTML(fragments.header(describe(self.models.device)))
                 cards = gr.Button("Model cards", size="sm", elem_id="to-cards", scale=0, min_width=110)
+            self.ui["bases"] = gr.HTML(visible="hidden")
             with gr.Row(elem_id="page"):
                 with gr.Column(elem_id="controls", scale=0, min_width=300):
                     self.controls(picture, family, first)
                 with gr.Column(elem_id="pages", min_width=300), gr.Tabs() as tabs:
-                    with gr.Tab("Compare", id="compare"):
+                    with gr.Tab("Compare", id="compare") as self.ui["compare tab"]:
                         self.compare_page(first)
+                    for page in PAGES.values():
+                        with gr.Tab(page.TITLE, id=page.NAME) as self.ui[f"{page.NAME} tab"]:
+                            self.inner_page(page)
+                    with gr.Tab(page_film.TITLE, id="film") as self.ui["film tab"]:
+                        self.film_page()
                     with gr.Tab("About", id="about"):
                         gr.Markdown(fragments.about(self.models), elem_id="about")
             cards.click(lambda: gr.Tabs(selected="about"), None, tabs, queue=False, api_visibility="private")
-            demo.load(None, js=FOLD, api_visibility="private")
+            demo.load(None, js=scripts.FOLD, api_visibility="private")
             self.wire()
+            self.wire_pages()
             self.endpoints(families)
         return demo
 
@@ -289,7 +516,7 @@ class App:
                                 sources=["upload", "clipboard", "webcam"], buttons=[], elem_id="picture",
                                 alt_text="The picture to translate")
         message("picture")
-        ui["examples"] = gr.HTML(fragments.thumbnails(self.examples), js_on_load=CHOOSE, elem_id="examples")
+        ui["examples"] = gr.HTML(fragments.thumbnails(self.examples), js_on_load=scripts.CHOOSE, elem_id="examples")
         with gr.Accordion("Settings", elem_id="settings"):
             titles = [(fragments.family_title(name), name) for name in self.models.families()]
             ui["family"] = gr.Radio(titles, value=family, label="Model family", elem_id="family")
@@ -327,21 +554,115 @@ class App:
                 ui["wipe"] = gr.ImageSlider(type="filepath", image_mode=None, format="png", show_label=False,
                                             container=False, buttons=["fullscreen"], interactive=False, max_height=460,
                                             label="Wipe between the source and a translation", **first.get("wipe", {}))
+                gr.HTML(scripts.HANDLE, js_on_load=scripts.WIPE, elem_id="handle")
             with gr.Column(min_width=240, elem_id="wipe-choice"):
-                gr.HTML("<h3>Wipe</h3><p>Drag the handle across the picture: the source lies on the left of it, the "
-                        "translation on the right. What keeps its place under the handle has kept its shape.</p>")
+                gr.HTML("<h3>Wipe</h3><p>Drag the handle across the picture, or move the slider under it with the "
+                        "arrow keys: the source lies on the left, the translation on the right. What keeps its place "
+                        "under the handle has kept its shape.</p>")
                 ui["wiped"] = gr.Radio(**{"choices": [], **first.get("wiped", {})}, label="On the right")
+
+    def inner_page(self, page):
+        """A page that looks into the models: what is seen, the controls, the pictures, the download."""
+        ui, name = self.ui, page.NAME
+        gr.HTML(guide.opening(name))
+        with gr.Row(elem_classes="bar-of-controls"):
+            for control in page.CONTROLS:
+                ui[f"{name} {control}"] = self.control(name, control)
+        self.stage(name, scripts.AIM)
+
+    def film_page(self):
+        gr.HTML(guide.opening("film"))
+        with gr.Row(elem_classes="bar-of-controls"):
+            for control in ("picture", "layer", "scale"):
+                self.ui[f"film {control}"] = self.control("film", control)
+        self.ui["film bases"] = gr.HTML(visible="hidden")
+        self.stage("film", scripts.FILM)
+
+    def stage(self, name, script):
+        """Under the controls: a line on what is inspected, the download, messages, the pictures."""
+        with gr.Row(elem_classes="line"):
+            self.ui[f"{name} head"] = gr.HTML(elem_classes="grow")
+            self.ui[f"{name} zip"] = gr.Button("Download everything (zip)", size="sm", scale=0, min_width=190,
+                                               elem_classes="quiet")
+            self.ui[f"{name} file"] = gr.DownloadButton("zip", visible="hidden", elem_id=f"file-{name}")
+        self.ui[f"{name} status"] = gr.HTML(visible=False)
+        self.ui[name] = gr.HTML(js_on_load=script, elem_id=f"stage-{name}", elem_classes="stage")
+
+    def control(self, name, control):
+        """One control, by the name of the field of `Choice` or `FilmChoice` that it sets."""
+        is_film, common = name == "film", dict(elem_classes=["control", control], container=True, min_width=60, scale=0)
+        modes = [(mode.replace("+", " + "), mode) for mode in MODES if name != "attention" or "+" not in mode]
+        if control == "layer":
+            layers, layer = ([12, 16], FilmChoice().layer) if is_film else ([0, 4, 8, 12, 16], Choice().layer)
+            return gr.Radio(layers, value=layer, label="Layer", **common)
+        if control == "mode":
+            label = "Attention" if name == "attention" else "QS-Attn's selection"
+            return gr.Radio(modes, value="global", label=label, **common)
+        if control == "scale":
+            scale = FilmChoice().scale if is_film else "logarithmic"
+            return gr.Radio(SCALES, value=scale, label="Colour scale", **common)
+        if control == "picture":
+            return gr.Radio([(str(n + 1), n) for n in range(page_film.PICTURES)], value=0, label="Picture", **common)
+        if control in ("row", "column"):
+            return gr.Number(value=0, precision=0, label=control.title(), **common)
+        label, least, most, step, value = {
+            "anchors": ("Number of anchors", 16, 1024, 16, 256),
+            "seed": ("Noise seed" if name == "negatives" else "Seed", 0, 40, 1, 0),
+            "count": ("Nearest patches", 1, 16, 1, 6), "radius": ("Leave out within, cells", 0, 16, 1, 2),
+            "opacity": ("Opacity of the map", 0, 1, 0.05, 0.75),
+        }[control]  # fmt: skip
+        return gr.Slider(least, most, value=value, step=step, label=label, buttons=[], **common)
+
+    def wire_pages(self):
+        """What happens when on the pages beside Compare. A page that is not looked at is not computed."""
+        ui, hidden = self.ui, dict(api_visibility="private")
+        private = hidden | dict(show_progress="hidden", concurrency_id="pages", concurrency_limit=1)
+        clicks = private | dict(concurrency_id="clicks", concurrency_limit=2)  # they need no network and wait for none
+        states = {name: ui[name] for name in ("subject", "choice", "film choice", "drawn", "tab")}
+
+        def parts(name):
+            own = [c for key, c in ui.items() if key == name or key.startswith(f"{name} ")]
+            return [c for c in own if c not in states.values() and not isinstance(c, gr.Tab)]
+
+        given = [states[name] for name in ("subject", "choice", "film choice", "drawn")]
+        always = [*states.values(), ui["bases"]]
+        for name in ("compare", *PAGES, "film"):
+            outputs = always + (parts(name) if name != "compare" else [])
+            ui[f"{name} tab"].select(named(self.opened, name), given, outputs, **private).then(
+                None, js=scripts.TOOLTIPS, **hidden)  # fmt: skip
+        everything = always + [c for name in (*PAGES, "film") for c in parts(name)]
+        for event in self.compared:
+            event.then(self.opened, [ui["tab"], *given], everything, **private)
+        for name, page in PAGES.items():
+            inputs, outputs = [ui["subject"], ui["choice"], ui["drawn"]], always + parts(name)
+            for control in page.CONTROLS:
+                if control != "opacity":
+                    moved = ui[f"{name} {control}"]
+                    event = moved.input
+                    event(named(self.chosen, name, control), [*inputs, moved], outputs, trigger_mode="always_last",
+                          **private)  # fmt: skip
+            ui[name].select(named(self.aimed, name), inputs, outputs, trigger_mode="multiple", **clicks)
+            ui[f"{name} opacity"].input(None, ui[f"{name} opacity"], js=scripts.OPACITY % name, **hidden)
+        film = [ui[f"film {c}"] for c in ("picture", "layer", "scale")]
+        for control in film:
+            control.input(self.film_chosen, [ui["subject"], ui["drawn"], *film], always + parts("film"), **private)
+        for name in (*PAGES, "film"):
+            made = ui[f"{name} zip"].click(named(self.download, name), [ui["subject"], ui["drawn"]], ui[f"{name} file"],
+                                           **private | dict(show_progress="minimal"))
+            made.success(None, js=scripts.SAVE % name, **hidden)
 
     def wire(self):
         """What happens when."""
         ui, private = self.ui, dict(api_visibility="private")
         inputs = [ui[name] for name in ("picture", "family", "methods", "size", "wiped")]
-        settings = ("picture", "examples", "family", "family note", "methods", "size")
-        outputs = [component for name, component in ui.items() if name not in settings]
+        names = (*IDLE, *(f"{control} message" for control in CONTROLS), "summary", "save", "wiped", "wipe",
+                 "wipe ends", "wipe row", "subject")
+        cards = [name for key in self.cards for name in (key, f"{key} head", f"{key} card")]
+        outputs = [ui[name] for name in (*names, *cards)]
         run = dict(fn=self.run, inputs=inputs, outputs=outputs, show_progress="minimal",
                    show_progress_on=[ui["status"]], **MODEL, **private)
         family = [ui["methods"], ui["family note"]]
-        running = [
+        self.compared = running = [
             ui["go"].click(**run),
             ui["examples"].select(self.choose, None, [ui["picture"], ui["family"], *family], show_progress="hidden",
                                   **private).then(**run),
@@ -364,12 +685,38 @@ class App:
             family = gr.Dropdown(list(families), value=next(iter(families), None), label="Family", **free)
             size = Whole(SIZES[0], precision=0, label="Working size")
             index = Whole(0, precision=0, label="Index")
+            numbers = {"Layer": 12, "Number": 256, "Seed": 0, "x": -1, "y": -1, "Neighbours": 6, "Radius": 2}
+            layer, number, seed, x, y, near, radius = (Whole(v, precision=0, label=k) for k, v in numbers.items())
+            mode = gr.Dropdown(list(MODES), value="global", label="Mode", **free)
+            archive = gr.File(label="Pictures, arrays and numbers")
             image, other = (Picture(format="png", label=label) for label in ("Picture", "Counterpart"))
             facts, button = gr.JSON(label="Facts"), gr.Button()
         button.click(self.translate, [picture, method, family, size], image, api_name="translate", **MODEL)
         button.click(self.compare, [picture, chosen, family, size], [image, facts], api_name="compare", **MODEL)
+        look, seen = [chosen, family, size, layer, mode], [image, facts, archive]
+        button.click(self.anchors, [picture, *look, number, seed], seen, api_name="anchors", **MODEL)
+        button.click(self.attention, [picture, x, y, *look, near, radius], seen, api_name="attention", **MODEL)
+        button.click(self.negatives, [picture, x, y, *look, seed], seen, api_name="negatives", **MODEL)
         button.click(self.draw, [index, size], [image, other], api_name="draw")
         gr.api(self.list_models, api_name="models")
+
+
+def named(handler, *names: str):
+    """A handler of one page (and control) for gradio, which looks at signatures and at what is a generator."""
+    if "event" in inspect.signature(handler).parameters:
+
+        def one(subject, choice, drawn, event: gr.EventData):
+            yield from handler(*names, subject, choice, drawn, event)
+    elif inspect.isgeneratorfunction(handler):
+
+        def one(*values):
+            yield from handler(*names, *values)
+    else:
+
+        def one(*values):
+            return handler(*names, *values)
+
+    return one
 
 
 BUSY = {"go": dict(visible=False), "stop": dict(visible=True)}

@@ -176,11 +176,16 @@ def bench(
     rounds: Annotated[int, typer.Option(help="measurements of each side")] = 3,
     device: str = "auto",
     profile: Annotated[bool, typer.Option("--profile", help="also print where a step's time goes")] = False,
+    inspection: Annotated[bool, typer.Option("--inspection", help="time inspection instead: entropies, a click")] = False,
 ):
     """Time training steps and translation against a plain float32 version, both in one run."""
-    from qsneg.bench import bench
+    from qsneg import bench
 
-    bench(size, width, rounds, device, profile)
+    if inspection:
+        bench.bench_click(device=device)
+        bench.bench_entropy(device=device)
+    else:
+        bench.bench(size, width, rounds, device, profile)
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ frame (`0000500.webp`), the strip of sources (`source.webp`), and `film.npz`:
 
     steps          S          training steps of the frames
     layers         2          layers of the maps
-    log_entropy    S×P×2×H×W  uint8: log-entropy of every position (nats), scaled from `low` to `high`
-    low, high      S×P×2      the range of each map
+    below          S×P×2×H×W  uint8: log-entropy of every position, see `log_entropy`
+    low, high      S×P×2      the range of each map, ln nats
     anchors        S×P×2×N    positions in row-major order, most significant first
     grid           2          H, W
 
@@ -79,22 +79,33 @@ class Film:
             np.savez(file, log_entropy=np.stack(maps).astype(np.float32), anchors=np.stack(anchors).astype(np.int16))
         os.replace(part, self.folder / f"{step:07d}.npz")
 
-    def finish(self) -> None:
-        """Gather the frames recorded so far into film.npz (see the module's docstring)."""
-        frames = sorted(self.folder.glob("[0-9]*.npz"))
-        arrays = [dict(np.load(f)) for f in frames]
-        logs = np.stack([a["log_entropy"] for a in arrays])  # S×P×2×L
-        low, high = logs.min(-1), logs.max(-1)
-        scaled = (logs - low[..., None]) / np.maximum(high - low, 1e-9)[..., None]
-        side = SIZE // 4
-        part = self.folder / "film.part"
-        with part.open("wb") as file:
-            np.savez_compressed(
-                file, steps=np.array([int(f.stem) for f in frames]), layers=np.array(self.layers),
-                log_entropy=(scaled * 255).round().astype(np.uint8).reshape(*logs.shape[:3], side, side),
-                low=low, high=high, anchors=np.stack([a["anchors"] for a in arrays]), grid=np.array([side, side]),
-            )
-        os.replace(part, self.folder / "film.npz")
+
+def gather(folder: Path) -> None:
+    """Put the frames recorded so far in a film's folder into its film.npz (see the module's docstring)."""
+    frames = sorted(folder.glob("[0-9]*.npz"))
+    arrays = [dict(np.load(f)) for f in frames]
+    logs = np.stack([a["log_entropy"] for a in arrays])  # S×P×2×L
+    low, high = logs.min(-1), logs.max(-1)
+    below = (high[..., None] - logs) / np.maximum(high - low, 1e-9)[..., None]  # 0 at the highest, 1 at the lowest
+    layers, side = LAYERS[: logs.shape[2]], SIZE // 4
+    part = folder / "film.part"
+    with part.open("wb") as file:
+        np.savez_compressed(
+            file, steps=np.array([int(f.stem) for f in frames]), layers=np.array(layers), low=low, high=high,
+            below=(np.sqrt(below) * 255).round().astype(np.uint8).reshape(*logs.shape[:3], side, side),
+            anchors=np.stack([a["anchors"] for a in arrays]), grid=np.array([side, side]),
+        )
+    os.replace(part, folder / "film.npz")
+
+
+def log_entropy(film: dict[str, np.ndarray]) -> np.ndarray:
+    """The log-entropies of a film.npz, S×P×2×H×W in ln nats.
+
+    They are kept in 256 steps, quadratic below the highest: fine where most positions lie, coarse in the long tail
+    of those that attend to themselves alone.
+    """
+    low, high = (film[k].astype(np.float32)[..., None, None] for k in ("low", "high"))
+    return high - (high - low) * (film["below"].astype(np.float32) / 255) ** 2
 
 
 def strip(images: list[Image.Image]) -> Image.Image:

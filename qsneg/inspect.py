@@ -10,7 +10,7 @@ generator's margin of 3 pixels, layers 1–7 have a position per pixel, 8–11 o
 Any weights can be inspected in any mode, since selection has no parameters.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,11 +67,18 @@ class View:
                  features: dict[str, list[Tensor]], device: torch.device):  # fmt: skip
         self.weights, self.config, self.source, self.result, self.device = weights, weights.config, source, result, device
         self.features = features  # "source" and "result": 1×C×H×W per layer
-        self.kept: dict[tuple[int, str], list[Tensor]] = {}  # projected features, once they were needed
+        self.kept: dict[tuple, list[Tensor]] = {}  # what `once` computed
 
     def nbytes(self) -> int:
         """Bytes held: for a cache with a bound."""
-        return sum(f.nbytes for fs in (*self.features.values(), *self.kept.values()) for f in fs)
+        return sum(f.nbytes for fs in (*self.features.values(), *list(self.kept.values())) for f in fs)
+
+    def once(self, key: tuple, make: Callable[[], list[Tensor]]) -> list[Tensor]:
+        """What `make` gives, computed the first time and kept under `key`, until `kept` is cleared."""
+        kept = self.kept.get(key)
+        if kept is None:
+            kept = self.kept[key] = make()
+        return kept
 
     def map(self, layer: int, which: str = "source") -> Tensor:
         """The feature map of a layer, 1×C×H×W.
@@ -106,40 +113,49 @@ class View:
     def blocks(self, layer: int, which: str = "source") -> Iterator[tuple[slice, Tensor]]:
         """The projected features of all positions, of unit length: slices of row-major positions and n×K."""
         t, i = tokens(self.map(layer, which))[0], self.number(layer)  # L×C
-        key = layer, which
-        if key not in self.kept:
-            made = (self.weights.heads(block[None], i)[0] for block in t.split(BLOCK))
-            if len(t) * self.config.dim > KEEP:  # computed anew each time
-                for number, block in enumerate(made):
-                    yield slice(number * BLOCK, number * BLOCK + len(block)), block
-                return
+        made = (self.weights.heads(block[None], i)[0] for block in t.split(BLOCK))
+        if len(t) * self.config.dim <= KEEP:  # else computed anew each time
             half = len(t) > BLOCK and t.dtype == torch.float32  # many positions take half the memory
-            self.kept[key] = [block.half() if half else block for block in made]
-        for number, block in enumerate(self.kept[key]):
+            made = self.once((layer, which), lambda: [block.half() if half else block for block in made])
+        for number, block in enumerate(made):
             yield slice(number * BLOCK, number * BLOCK + len(block)), block.to(t.dtype)
+
+    def entropy(self, layer: int, mode: str = "global", window: int | None = None) -> list[Tensor]:
+        """Entropies of all L positions in nats, and their logarithms; computed once."""
+        window = window or self.config.window
+        kind = "global" if mode == "global" else "local"
+        return self.once(("entropy", layer, kind, window),
+                         lambda: [e[0] for e in attention.entropy(self.map(layer), mode, window)])  # fmt: skip
 
     def projected(self, layer: int, which: str, index: Tensor) -> Tensor:
         """The projected features at row-major positions N: N×K in float32."""
         return self.weights.heads(tokens(self.map(layer, which))[:, index], self.number(layer))[0]
 
-    def attention(self, layer: int, position: tuple[int, int], mode: str = "global", window: int | None = None) -> np.ndarray:
+    def attention(self, layer: int, position: tuple[int, int], mode: str = "global",
+                  window: int | None = None) -> np.ndarray:  # fmt: skip
         """One row of the attention over the source, H×W, summing to 1; in local mode 0 outside the window."""
-        check_mode(mode)
-        features, index = self.map(layer), self.index(layer, position)
-        shape = self.grid(layer).shape
-        if mode != "local":
-            return attention.global_rows(features, index)[0, 0].reshape(shape).cpu().numpy()
-        window = window or self.config.window
-        weights = attention.local_rows(features, index, window)[0, 0]
-        places, inside = attention.window_positions(index[0, 0], shape, window)
-        row = weights.new_zeros(shape[0] * shape[1])
-        row[places[inside]] = weights[inside]
-        return row.reshape(shape).cpu().numpy()
+        return np.exp(self.log_attention(layer, position, mode, window))
 
-    def similarity(self, layer: int, position: tuple[int, int], which: str = "source") -> np.ndarray:
-        """Cosine similarity of the source's projected feature at `position` to all of source or result, H×W."""
-        query = self.projected(layer, "source", self.index(layer, position)[0])[0]
-        return torch.cat([block @ query for _, block in self.blocks(layer, which)]).reshape(self.grid(layer).shape).cpu().numpy()
+    def log_attention(self, layer: int, position: tuple[int, int], mode: str = "global",
+                      window: int | None = None) -> np.ndarray:  # fmt: skip
+        """The natural logarithm of a row, which keeps its digits where weights underflow; −inf outside the window."""
+        check_mode(mode)
+        index, shape = self.index(layer, position)[0], self.grid(layer).shape
+        t = tokens(self.map(layer))[0]  # L×C
+        scores = t @ t[index[0]]
+        if mode == "local":
+            places, inside = attention.window_positions(index[0], shape, window or self.config.window)
+            row = torch.full_like(scores, -torch.inf)
+            row[places[inside]] = scores[places[inside]]
+            scores = row
+        return scores.log_softmax(-1).reshape(shape).cpu().numpy()
+
+    def similarity(self, layer: int, position: tuple[int, int], which: str = "source", of: str = "source") -> np.ndarray:
+        """Cosine similarity of the projected feature of `of` at `position` to all of `which`, H×W; each is the source
+        or the result."""
+        query = self.projected(layer, of, self.index(layer, position)[0])[0]
+        values = torch.cat([block @ query for _, block in self.blocks(layer, which)])
+        return values.reshape(self.grid(layer).shape).cpu().numpy()
 
     def negatives(self, layer: int, seed: int = 0) -> Tensor | None:
         """NEGCUT's generated negatives of this picture, M×K; None for models without a negative generator."""
@@ -148,8 +164,16 @@ class View:
             return None
         i, random = self.number(layer), torch.Generator().manual_seed(seed)
         noise = torch.randn(len(self.config.layers), self.config.patches, self.config.noise_dim, generator=random)[i]
-        mean = w.slow_heads.mean(tokens(self.map(layer)), i)
+        mean = self.once(("mean", layer), lambda: [w.slow_heads.mean(tokens(self.map(layer)), i)])[0]
         return w.negative_generator(mean, noise[None].to(mean), i)[0]
+
+    def nearest_negatives(self, layer: int, seed: int = 0) -> Tensor | None:
+        """For each generated negative the source position most similar to it (a look-up, not an origin): M row-major
+        indices, computed once; None for models without a negative generator."""
+        generated = self.negatives(layer, seed)
+        if generated is None:
+            return None
+        return self.once(("nearest", layer, seed), lambda: [nearest(self, layer, generated)])[0]
 
 
 @torch.inference_mode()
@@ -221,11 +245,11 @@ def inspect(view: View, layer: int = 12, mode: str = "global", num_anchors: int 
     check_mode(mode)
     if num_anchors < 1:
         raise ValueError(f"The number of anchors must be at least 1, not {num_anchors}.")
-    features, grid = view.map(layer), view.grid(layer)
+    grid = view.grid(layer)
     window = window or view.config.window
     length = grid.shape[0] * grid.shape[1]
     num = min(num_anchors, length)
-    nats, log = (e[0] for e in attention.entropy(features, mode, window))
+    nats, log = view.entropy(layer, mode, window)
     order = log.argsort(stable=True)
     rank = torch.empty_like(order).scatter_(0, order, torch.arange(length, device=order.device))
     drawn = methods.Draws(seed).positions(layer, length, num).to(view.device)
@@ -243,7 +267,7 @@ def inspect(view: View, layer: int = 12, mode: str = "global", num_anchors: int 
         layer, mode, grid, field(nats), field(log), field(rank), places(order[:num]), places(drawn),
         int((nats == 0).sum()), field(similarity), field(loss), field((-loss).exp()),
         None if generated is None else generated.cpu().numpy(),
-        None if generated is None else places(nearest(view, layer, generated)),
+        None if generated is None else places(view.nearest_negatives(layer, seed)),
         None if generated is None else -float(diversity(generated[None])),
     )  # fmt: skip
 
@@ -264,10 +288,17 @@ def own_negatives(view: View, layer: int, mode: str, num: int, window: int, draw
     if generated is not None:
         return generated, None
     if config.method == "qs-attn" and layer in config.attention_layers:
-        chosen = attention.select(view.map(layer), num, mode, window)
-        values = chosen.route(view.map(layer))
-        return view.weights.heads(values, view.number(layer))[0], chosen.anchors[0]
+        return tuple(view.once(("own", layer, mode, num, window), lambda: routed(view, layer, mode, num, window)))
     return view.projected(layer, "source", drawn), drawn
+
+
+def routed(view: View, layer: int, mode: str, num: int, window: int) -> list[Tensor]:
+    """QS-Attn's negatives, n×K: the routed and projected values of its n anchors; and the anchors' positions."""
+    features, anchors = view.map(layer), view.entropy(layer, mode, window)[1].argsort(stable=True)[None, :num]
+    local = mode == "local"
+    rows = attention.local_rows(features, anchors, window) if local else attention.global_rows(features, anchors)
+    values = attention.Selection(anchors, rows, window if local else None).route(features)
+    return [view.weights.heads(values, view.number(layer))[0], anchors[0]]
 
 
 def contrast(view: View, layer: int, negatives: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -305,7 +336,7 @@ class Query:
 
     position: tuple[int, int]
     positive: float  # to the source at the same position
-    in_image: np.ndarray  # n, to the source at other positions
+    in_image: np.ndarray  # n, to the source at other positions: random ones, or the anchors that QS-Attn contrasts with
     in_image_at: np.ndarray  # n×2, those positions
     generated: np.ndarray | None  # M, to NEGCUT's negatives
     generated_at: np.ndarray | None  # M×2, the source position nearest to each: a look-up, not an origin
@@ -314,16 +345,25 @@ class Query:
 
 
 @torch.inference_mode()
-def query(view: View, layer: int, position: tuple[int, int], num: int = 256, seed: int = 0) -> Query:
-    """Similarities of one query to its positive, to `num` random in-image negatives, and to generated ones.
+def query(view: View, layer: int, position: tuple[int, int], num: int = 256, seed: int = 0,
+          mode: str | None = None) -> Query:  # fmt: skip
+    """Similarities of one query to its positive, to `num` in-image negatives, and to generated ones.
+
+    In-image negatives lie at random positions; those of QS-Attn at its attention layers are its anchors, selected in
+    `mode` (None: the model's), with routed values.
 
     Raises:
         ValueError: if the position lies outside the grid, or there is no such layer.
     """
     shape, index = view.grid(layer).shape, view.index(layer, position)[0]
     drawn = methods.Draws(seed).positions(layer, shape[0] * shape[1], num).to(view.device)
-    drawn = drawn[drawn != index]
-    q, positive, keys = view.projected(layer, "result", index)[0], view.projected(layer, "source", index)[0], view.projected(layer, "source", drawn)
+    q, positive = (view.projected(layer, which, index)[0] for which in ("result", "source"))
+    if view.config.method == "qs-attn":
+        check_mode(mode := mode or view.config.attention)
+        keys, drawn = own_negatives(view, layer, mode, num, view.config.window, drawn, seed)
+    else:
+        keys = view.once(("keys", layer, num, seed), lambda: [view.projected(layer, "source", drawn)])[0]
+    keys, drawn = keys[drawn != index], drawn[drawn != index]
     generated = view.negatives(layer, seed)
     groups = {"positive": positive[None], "in_image": keys} | ({} if generated is None else {"generated": generated})
     cosines = {name: vectors @ q for name, vectors in groups.items()}
@@ -331,8 +371,10 @@ def query(view: View, layer: int, position: tuple[int, int], num: int = 256, see
     total = torch.stack(list(weight.values())).logsumexp(0)
     everything = torch.cat([q[None], *groups.values()])
     centred = everything - everything.mean(0)
-    axes = torch.linalg.svd(centred, full_matrices=False).Vh[:2]
-    split = (centred @ axes.T).cpu().split([1, *map(len, groups.values())])
+    axes = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -2:].flip(1)  # K×2, the first explains most
+    flat = centred @ axes
+    flat = flat * torch.where(flat[0] < 0, -1, 1)  # signs are free: the query lies right and above
+    split = flat.cpu().split([1, *map(len, groups.values())])
     points = {name: p.numpy() for name, p in zip(("query", *groups), split)}
 
     def places(at: Tensor) -> np.ndarray:
@@ -341,7 +383,7 @@ def query(view: View, layer: int, position: tuple[int, int], num: int = 256, see
     return Query(
         position, float(cosines["positive"]), cosines["in_image"].cpu().numpy(), places(drawn),
         None if generated is None else cosines["generated"].cpu().numpy(),
-        None if generated is None else places(nearest(view, layer, generated)),
+        None if generated is None else places(view.nearest_negatives(layer, seed)),
         {name: float((w - total).exp()) for name, w in weight.items()},
         points | {name: points[name][0] for name in ("query", "positive")},
     )  # fmt: skip

@@ -7,6 +7,8 @@ One visual language everywhere: heat maps in viridis over a greyed source, cells
 a white ring with a dark edge, its positive the same ring filled; anchors as dots coloured by rank (plasma).
 """
 
+import functools
+
 import matplotlib
 import numpy as np
 from matplotlib import colormaps
@@ -19,6 +21,12 @@ MAP, RANKS = "viridis", "plasma"
 INK, PAPER = "#1b1f24", "#ffffff"
 VERMILION, GREY = "#D55E00", "#8A8A8A"
 SIDE = 512  # overlays are drawn with about this many pixels on the short side, so that marks are crisp
+
+
+@functools.cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib brings: Pillow's own font lacks superscripts and signs such as ≤."""
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 
 
 def scale_of(image: Image.Image) -> int:
@@ -93,14 +101,14 @@ def boxes(picture: Image.Image, positions: np.ndarray, grid: Grid, colour: str =
     """Cells (with `around` cells on each side) as numbered boxes."""
     picture = picture.copy()
     scale = picture.width // grid.size[0]
-    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(max(12, min(picture.size) // 32))
+    pen, letters = ImageDraw.Draw(picture), font(max(12, min(picture.size) // 32))
     for number, (row, column) in enumerate(positions, 1):
         left, top, right, bottom = grid.box(int(row), int(column))
         pad = around * grid.stride
         box = [(v * scale) for v in (left - pad, top - pad, right + pad, bottom + pad)]
         pen.rectangle((box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1), outline=INK, width=4)
         pen.rectangle(box, outline=colour, width=2)
-        pen.text((box[2] + 2, box[1]), str(number), colour, font, stroke_width=2, stroke_fill=INK)
+        pen.text((box[2] + 2, box[1]), str(number), colour, letters, stroke_width=2, stroke_fill=INK)
     return picture
 
 
@@ -130,15 +138,16 @@ def colour_bar(limits: tuple[float, float], label: str, width: int = 512, name: 
     bar = Image.new("RGBA", (width, 44), (0, 0, 0, 0))
     strip = colours(np.linspace(0, 1, width)[None].repeat(12, 0), (0, 1), name)
     bar.paste(Image.fromarray(strip), (0, 0))
-    pen, font = ImageDraw.Draw(bar), ImageFont.load_default(14)
+    pen, letters = ImageDraw.Draw(bar), font(13)
     ticks = ticks or [number(v) for v in (low, (low + high) / 2, high)]
     for i, tick in enumerate(ticks):
         x = i * (width - 1) / max(1, len(ticks) - 1)
-        pen.text((x, 15), tick, ink, font, anchor="lt" if i == 0 else "rt" if i == len(ticks) - 1 else "mt")
-    pen.text((width / 2, 43), label, ink, font, anchor="mb")
+        pen.text((x, 15), tick, ink, letters, anchor="lt" if i == 0 else "rt" if i == len(ticks) - 1 else "mt")
+    pen.text((width / 2, 43), label, ink, letters, anchor="mb")
     return bar
 
 
 def number(value: float) -> str:
     """A value for an axis: three digits, without a long tail of zeros."""
-    return f"{value:.1e}" if value and (abs(value) < 1e-2 or abs(value) >= 1e4) else f"{value:.3g}"
+    text = f"{value:.1e}" if value and (abs(value) < 1e-2 or abs(value) >= 1e4) else f"{value:.3g}"
+    return text.replace("-", "−")

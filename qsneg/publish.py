@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from qsneg import compare, examples, weights
 from qsneg.config import METHODS, TITLES, ModelConfig, TrainConfig
+from qsneg.film import gather
 from qsneg.images import square
 
 ALIKE = ("data", "seed", "crop", "resize", "batch")  # what the models of a family must have in common
@@ -46,6 +47,7 @@ def publish(runs: list[Path | str], family: str, folder: Path | str | None = Non
     for method, (run, _, _) in cards.items():
         shutil.copyfile(run / "model.safetensors", target / f"{method}.safetensors")
         shutil.copyfile(run / "metrics.jsonl", target / f"{method}.metrics.jsonl")
+        gather(run / "film")
         film = target / f"{method}.film"
         shutil.rmtree(film, ignore_errors=True)
         film.mkdir()

@@ -27,7 +27,7 @@ from qsneg import device as devices
 from qsneg import methods
 from qsneg.config import TITLES, ModelConfig, TrainConfig
 from qsneg.data import DRAWN, Unpaired, check_folder, find_images
-from qsneg.film import Film
+from qsneg.film import Film, gather
 from qsneg.images import read, resize_short, to_image, to_tensor
 from qsneg.score import figures
 from qsneg.weights import Weights, save
@@ -216,7 +216,7 @@ class Trainer:
                 self.save()
             last = time.monotonic()  # evaluation, film and saving are not training time
         if film and self.step == self.steps:
-            film.finish()
+            gather(film.folder)
         if self.broken:
             print(f"{len(self.broken)} picture(s) could not be read and were skipped: {', '.join(self.broken[:5])}", file=sys.stderr)
 

@@ -223,7 +223,7 @@ def test_models_and_draw_endpoints(client):
 
 def test_endpoints_are_typed_and_described(client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(endpoints) == {"/translate", "/compare", "/draw", "/models"}
+    assert set(endpoints) == {"/translate", "/compare", "/draw", "/models", "/anchors", "/attention", "/negatives"}
     names = [p["parameter_name"] for p in endpoints["/translate"]["parameters"]]
     assert names == ["picture", "method", "family", "size"]
 
@@ -256,7 +256,8 @@ def test_mcp_offers_the_endpoints(app):
             return {tool.name: tool.description for tool in (await session.list_tools()).tools}
 
     found = anyio.run(tools)
-    assert set(found) == {"translate", "compare", "draw", "list_models"} and all(found.values())
+    assert set(found) == {"translate", "compare", "draw", "list_models", "anchors", "attention", "negatives"}
+    assert all(found.values())
 
 
 # --- the page ---

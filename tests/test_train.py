@@ -15,7 +15,7 @@ from PIL import Image
 
 from qsneg.config import PRESETS, ModelConfig, TrainConfig, build
 from qsneg.data import Unpaired
-from qsneg.film import Film, frame_steps
+from qsneg.film import Film, frame_steps, log_entropy
 from qsneg.train import Trainer, resume
 from qsneg.weights import load, read_metadata
 
@@ -134,14 +134,20 @@ def test_card_film_metrics_and_samples(tmp_path):
     film = np.load(tmp_path / "film" / "film.npz")
     steps = film["steps"].tolist()
     assert steps == frame_steps(6) == list(range(7))
-    assert film["log_entropy"].shape == (7, 4, 2, *film["grid"]) and film["anchors"].shape == (7, 4, 2, 256)
+    logs = log_entropy(film)
+    assert logs.shape == (7, 4, 2, *film["grid"]) and film["anchors"].shape == (7, 4, 2, 256)
     assert film["layers"].tolist() == [12, 16]
     strip = Image.open(tmp_path / "film" / "0000006.webp")
     assert strip.size == (4 * 192, 192)
     height, width = film["grid"]
-    chosen = film["log_entropy"][3, 0, 0].reshape(-1)[film["anchors"][3, 0, 0]]
-    assert chosen.max() <= np.sort(film["log_entropy"][3, 0, 0].reshape(-1))[256]  # anchors are the lowest entropies
-    assert chosen.max() < height * width
+    chosen = logs[3, 0, 0].reshape(-1)[film["anchors"][3, 0, 0]]
+    assert chosen.max() <= np.sort(logs[3, 0, 0].reshape(-1))[256]  # anchors are the lowest entropies
+    assert len(set(film["anchors"][3, 0, 0].tolist())) == 256 and film["anchors"].max() < height * width
+    raw = np.load(tmp_path / "film" / "0000003.npz")["log_entropy"].reshape(4, 2, height, width)
+    span = np.ptp(raw, axis=(2, 3), keepdims=True)
+    assert (np.abs(logs[3] - raw) <= span * 2 / 255).all()  # 256 steps, twice as wide at the lowest
+    near = raw > raw.max((2, 3), keepdims=True) - span / 100
+    assert (np.abs(logs[3] - raw) <= span * 2 / 2550)[near].all()  # and much finer near the highest
 
 
 def test_frame_steps_are_log_spaced():
