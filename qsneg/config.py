@@ -94,6 +94,8 @@ class TrainConfig:
     # horse2zebra-drawn: scenes per domain
     lr: float = 2e-4
     # learning rate of every Adam
+    lr_disc: float | None = None
+    # learning rate of the discriminator's, where it differs: lower where it wins too easily (D losses near 0)
     beta1: float = 0.5
     # Adam's first momentum
     beta2: float = 0.999

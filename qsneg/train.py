@@ -69,10 +69,11 @@ class Trainer:
         decay = min(self.config.average, (1 + float(count)) / (10 + float(count)))
         return torch.lerp(value, average, decay)
 
-    def learning_rate(self, step: int) -> float:
+    def learning_rate(self, step: int, name: str = "G") -> float:
         """Constant, then linear to 0 over the last `decay` share of the steps."""
         left = (self.steps - step) / max(1, self.decay * self.steps)
-        return self.config.lr * min(1.0, left)
+        full = self.config.lr_disc if name == "D" and self.config.lr_disc is not None else self.config.lr
+        return full * min(1.0, left)
 
     def update(self, name: str, loss: torch.Tensor) -> None:
         """One optimiser step of the parameters called `name`."""
@@ -81,9 +82,9 @@ class Trainer:
         self.optimisers[name].step()
 
     def train_step(self, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
-        for optimiser in self.optimisers.values():
+        for name, optimiser in self.optimisers.items():
             for group in optimiser.param_groups:
-                group["lr"] = self.learning_rate(self.step)
+                group["lr"] = self.learning_rate(self.step, name)
         x, y = (t.to(self.device, memory_format=self.layout) for t in (x, y))
         losses = self.method.step(x, y, self.update)
         self.average.update_parameters(self.method.generator)

@@ -104,6 +104,8 @@ def test_every_step_moves_what_it_should(tmp_path):
 def test_learning_rate_falls_over_the_second_half(tmp_path):
     trainer = Trainer(*build("cut", steps=100, **TINY), tmp_path)
     assert [trainer.learning_rate(s) for s in (0, 50, 75, 100)] == pytest.approx([2e-4, 2e-4, 1e-4, 0])
+    slow = Trainer(*build("cut", steps=100, lr_disc=1e-5, **TINY), tmp_path)
+    assert [slow.learning_rate(50, name) for name in ("G", "D")] == pytest.approx([2e-4, 1e-5])
     fast = Trainer(*build("fastcut", steps=100, **TINY), tmp_path)
     assert [fast.learning_rate(s) for s in (75, 90)] == pytest.approx([2e-4, 0.8e-4])
 
