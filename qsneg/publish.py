@@ -160,8 +160,8 @@ exponential moving average of the generator, in float16.
 python -m qsneg publish {" ".join(f"runs/{target.name}-{m}" for m in found)} --family {target.name}
 ```
 
-torch {first[1]["torch"]}. The same command with the same seed gives the same weights on the same machine, and on others
-weights that differ in rounding.
+torch {first[1]["torch"]}. The same command with the same seed repeats a run bit for bit on one machine and one version of the
+code; elsewhere, and with later versions, weights differ in rounding.
 
 ![Losses and figures during training](curves.png)
 """
