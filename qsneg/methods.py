@@ -71,6 +71,7 @@ class CUT(nn.Module):
         self.heads = ProjectionHeads(feature_channels(config.width, config.layers), config.dim)
         self.discriminator = Discriminator(config.disc_width)
         self.draws = Draws()
+        self.disc_noise = 0.0  # set by the trainer, see TrainConfig
         self.autocast: Callable = contextlib.nullcontext  # set by the trainer: a factory of contexts
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
@@ -139,10 +140,15 @@ class CUT(nn.Module):
         ]
         return torch.stack(losses).mean()
 
-    def update_discriminator(self, fake: Tensor, real: Tensor, update: Update) -> dict[str, Tensor]:
+    def judge(self, images: Tensor) -> Tensor:
+        """The discriminator's verdict, B×1×h×w, on pictures B×3×H×W (with noise on them, where that is set)."""
+        if self.disc_noise > 0:
+            images = images + self.disc_noise * self.draws.noise(*images.shape).to(images.dtype)
         with self.autocast():
-            prediction = self.discriminator(torch.cat([fake.detach(), real]))
-        on_fake, on_real = at_least_float32(prediction).split([len(fake), len(real)])
+            return at_least_float32(self.discriminator(images))
+
+    def update_discriminator(self, fake: Tensor, real: Tensor, update: Update) -> dict[str, Tensor]:
+        on_fake, on_real = self.judge(torch.cat([fake.detach(), real])).split([len(fake), len(real)])
         losses = {"D_fake": lsgan(on_fake, False), "D_real": lsgan(on_real, True)}
         update("D", (losses["D_fake"] + losses["D_real"]) / 2)
         return losses
@@ -151,9 +157,7 @@ class CUT(nn.Module):
         return {}  # CUT's negatives are patches of the picture: nothing to train
 
     def update_generator(self, fake: Tensor, passes: list[Pass], update: Update) -> dict[str, Tensor]:
-        with self.autocast():
-            prediction = self.discriminator(fake)
-        losses = {"G_GAN": lsgan(at_least_float32(prediction), True)}
+        losses = {"G_GAN": lsgan(self.judge(fake), True)}
         losses |= dict(zip(("NCE", "NCE_Y"), (self.nce(p, self.negatives(p)) for p in passes)))
         nce = torch.stack([losses[k] for k in ("NCE", "NCE_Y") if k in losses]).mean()
         losses["G"] = self.config.lambda_gan * losses["G_GAN"] + self.config.nce_weight * nce

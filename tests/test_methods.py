@@ -73,6 +73,17 @@ def test_channels_last_gives_the_same_losses_and_gradients():
         assert_same(a, ga, b, gb)
 
 
+def test_noise_reaches_the_discriminator_alone():
+    clean, noisy = make("cut").double(), make("cut").double()
+    noisy.disc_noise = 0.1
+    (a, _), (b, _) = step(clean), step(noisy)
+    differ = {name for name in a if not torch.equal(a[name], b[name])}
+    assert differ == {"D_fake", "D_real", "G_GAN", "G"}
+    x = torch.zeros(1, 3, 32, 32).double()
+    noisy.discriminator = torch.nn.Identity()
+    assert noisy.judge(x).std().item() == pytest.approx(0.1, rel=0.1)
+
+
 def test_fastcut_mirrors_input_and_features():
     """Mirrored or not, an untrained symmetric view: the contrast compares equal places."""
     method = make("fastcut", layers=(0,), patches=10**6).double()

@@ -33,15 +33,16 @@ def final(trainer: Trainer) -> dict:
 
 @pytest.mark.parametrize("method", ["cut", "fastcut", "qs-attn", "negcut", "fastnegcut"])
 def test_resume_is_bit_for_bit(method, tmp_path):
-    whole = Trainer(*build(method, steps=6, save_every=2, **TINY), tmp_path / "whole")
+    settings = build(method, steps=6, save_every=2, disc_noise=0.2, **TINY)
+    whole = Trainer(*settings, tmp_path / "whole")
     whole.run(progress=False)
-    part = Trainer(*build(method, steps=6, save_every=2, **TINY), tmp_path / "part")
+    part = Trainer(*settings, tmp_path / "part")
     part.run(progress=False, stop_at=3)
     resumed = resume(tmp_path / "part")
     assert resumed.step == 3
     resumed.run(progress=False)
     assert same(final(whole), final(resumed))
-    fresh = Trainer(*build(method, steps=6, seed=1, **TINY), tmp_path / "other")
+    fresh = Trainer(*build(method, steps=6, seed=1, disc_noise=0.2, **TINY), tmp_path / "other")
     fresh.run(progress=False)
     assert not same(final(whole), final(fresh))  # the comparison can fail
     files = [(tmp_path / run / "model.safetensors") for run in ("whole", "part")]
@@ -226,3 +227,14 @@ def test_damaged_checkpoint_gets_one_sentence(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(os.urandom(100))
     with pytest.raises(ValueError, match="cannot be read"):
         resume(tmp_path)
+
+
+def test_noise_of_the_discriminator_falls_to_nothing(tmp_path):
+    trainer = Trainer(*build("cut", steps=4, disc_noise=0.4, **TINY), tmp_path)
+    seen = []
+    trainer.method.step = lambda x, y, update: seen.append(trainer.method.disc_noise) or {}
+    for x, y, _ in trainer.data:
+        trainer.train_step(x, y)
+        if trainer.step == 4:
+            break
+    assert seen == pytest.approx([0.4, 0.3, 0.2, 0.1])
