@@ -14,7 +14,7 @@ COATS = (
     ((0.50, 0.28, 0.14), (0.13, 0.09, 0.08), (0.16, 0.11, 0.09)),
     ((0.63, 0.32, 0.15), (0.52, 0.25, 0.11), (0.58, 0.29, 0.14)),
     ((0.20, 0.18, 0.19), (0.11, 0.10, 0.11), (0.17, 0.15, 0.16)),
-    ((0.62, 0.63, 0.66), (0.40, 0.41, 0.45), (0.48, 0.49, 0.53)),
+    ((0.52, 0.54, 0.60), (0.34, 0.36, 0.42), (0.40, 0.42, 0.48)),
     ((0.82, 0.62, 0.35), (0.95, 0.88, 0.74), (0.80, 0.62, 0.38)),
     ((0.93, 0.91, 0.88), (0.84, 0.81, 0.77), (0.90, 0.87, 0.84)),
 )
@@ -109,8 +109,8 @@ def _zebra(pen, body, a):
     for i, (ribbon, hoof) in enumerate(body.legs):
         pen(ribbon.outline(), WHITE)
         pen(hoof, BLACK * 1.2)
-        centre = ribbon.length - np.arange(0.06, ribbon.length - 0.12, 0.068) - 0.02 * a.phase
-        half = 0.0158 + 0.003 * w[10 * i : 10 * i + len(centre), 1]
+        centre = ribbon.length - np.arange(0.06, ribbon.length - 0.12, 0.085) - 0.02 * a.phase
+        half = 0.0198 + 0.003 * w[10 * i : 10 * i + len(centre), 1]
         for q in ribbon.bands(centre[: len(half)], half, bow=-0.02):
             pen(q, BLACK)
         pen(ribbon.between(ribbon.length - 0.035, ribbon.length, n=4), BLACK)  # above the hoof

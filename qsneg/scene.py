@@ -135,7 +135,7 @@ def describe(seed: int) -> Scene:
     plants = _plants(rng, horizon)
     fence = _fence(rng, horizon)
     stones = _stones(rng, horizon)
-    tufts = _tufts(rng, 110, horizon + 0.03, 1.02)
+    tufts = _tufts(rng, 50, horizon + 0.03, 1.02)
     front = [_front(rng, a) for a in animals]
     return Scene(seed, light, horizon, roll, hills, clouds, mottle, tufts, plants, stones, fence, animals, front)
 
@@ -154,8 +154,8 @@ def _clouds(rng, horizon):
 def _animals(rng, horizon):
     count = 1 + int(rng.random() < 0.35)
     slope = rng.uniform(1.15, 1.45)  # height of an animal over its distance below the horizon
-    first = _animal(rng, horizon, slope, rng.uniform(0.27, 0.58), None)
-    second = _animal(rng, horizon, slope, first.height * rng.uniform(0.5, 0.85), first)
+    first = _animal(rng, horizon, slope, rng.uniform(0.36, 0.62), None)
+    second = _animal(rng, horizon, slope, first.height * rng.uniform(0.55, 0.85), first)
     return [first] if count == 1 else sorted([first, second], key=lambda a: a.y)
 
 
@@ -186,7 +186,7 @@ def _animal(rng, horizon, slope, height, other):
         coat=int(rng.integers(0, 6)), tone=rng.uniform(-1, 1),
         patches=patches if patched else patches[:0],
         socks=rng.random(4) < 0.3, blaze=bool(rng.random() < 0.4),
-        stripe=rng.uniform(0.105, 0.135), phase=rng.uniform(0, 1), warp=rng.uniform(-1, 1, (40, 3)),
+        stripe=rng.uniform(0.13, 0.16), phase=rng.uniform(0, 1), warp=rng.uniform(-1, 1, (40, 3)),
     )
 
 
