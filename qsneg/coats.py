@@ -9,16 +9,16 @@ import numpy as np
 from qsneg.animals import Body
 from qsneg.scene import Animal
 
-# Coat, mane and tail, lower legs: bay, chestnut, black, grey, palomino, white.
+# Coat, mane and tail, lower legs: bay, chestnut, seal brown, sorrel, buckskin, liver. All are browns, as stones,
+# fences and clouds are not: so that a horse can be told by its colour.
 COATS = (
-    ((0.50, 0.28, 0.14), (0.13, 0.09, 0.08), (0.16, 0.11, 0.09)),
-    ((0.63, 0.32, 0.15), (0.52, 0.25, 0.11), (0.58, 0.29, 0.14)),
-    ((0.20, 0.18, 0.19), (0.11, 0.10, 0.11), (0.17, 0.15, 0.16)),
-    ((0.52, 0.54, 0.60), (0.34, 0.36, 0.42), (0.40, 0.42, 0.48)),
-    ((0.82, 0.62, 0.35), (0.95, 0.88, 0.74), (0.80, 0.62, 0.38)),
-    ((0.93, 0.91, 0.88), (0.84, 0.81, 0.77), (0.90, 0.87, 0.84)),
+    ((0.52, 0.27, 0.12), (0.13, 0.09, 0.08), (0.16, 0.11, 0.09)),
+    ((0.64, 0.31, 0.13), (0.52, 0.25, 0.11), (0.58, 0.29, 0.14)),
+    ((0.30, 0.17, 0.11), (0.12, 0.09, 0.09), (0.20, 0.13, 0.10)),
+    ((0.74, 0.39, 0.16), (0.62, 0.33, 0.15), (0.70, 0.38, 0.18)),
+    ((0.76, 0.52, 0.24), (0.20, 0.13, 0.09), (0.30, 0.20, 0.13)),
+    ((0.42, 0.21, 0.13), (0.30, 0.15, 0.10), (0.36, 0.19, 0.12)),
 )
-WHITE_COAT = 5
 WHITE = np.array([0.95, 0.93, 0.89])
 BLACK = np.array([0.11, 0.095, 0.09])
 HOOF = np.array([0.26, 0.22, 0.19])
@@ -78,7 +78,7 @@ def _horse(pen, body, a):
     for i, (s, v, r) in enumerate(a.patches):
         pen(b.disc(s * 1.35, v, r, 6 * s + i), WHITE)
     pen(body.head.outline(), coat)
-    nose = coat + (points * 0.8 - coat) * (0.3 if a.coat == WHITE_COAT else 0.55)
+    nose = coat + (points * 0.8 - coat) * 0.55
     pen(body.head.between(MUZZLE * body.head.length, body.head.length), nose)
     if a.blaze:
         pen(body.head.between(0.09, 0.4, 0.0, 0.16), WHITE)
