@@ -25,10 +25,10 @@ from qsneg.inspect import View, observe, query
 from qsneg.translate import Translator
 
 ANIMAL = drawn.LABELS.index("animal")
-SELECTIONS = ("random", *attention.MODES)
 RANKINGS = ("log-entropy", "plain")
 SIZE = 256  # pixels: a grid of 64×64 at layers 12 and 16
 NEAR = 2  # cells
+NUM = 256  # anchors, and negatives of either kind
 
 
 def cell_labels(seed: int, shape: tuple[int, int]) -> np.ndarray:
@@ -49,7 +49,10 @@ def near_border(labels: np.ndarray, cells: int = NEAR) -> np.ndarray:
 def selections(features: Tensor, num: int, window: int, seed: int) -> dict[tuple[str, str], np.ndarray]:
     """Positions chosen in one feature map 1×C×H×W by every selection and ranking: row-major indices N."""
     length = features.shape[2] * features.shape[3]
-    chosen = {("random", "log-entropy"): methods.Draws(seed).positions(0, length, num).cpu().numpy()}
+    chosen = {
+        ("random", "–"): methods.Draws(seed).positions(0, length, num).cpu().numpy(),
+        ("largest norm", "–"): squared_norm(features).argsort(descending=True, stable=True)[:num].cpu().numpy(),
+    }
     entropies = {"global": attention.entropy(features, "global"), "local": attention.entropy(features, "local", window)}
     entropies["local+global"] = entropies["local"]  # the same anchors, routed otherwise
     for mode, e in entropies.items():
@@ -58,16 +61,29 @@ def selections(features: Tensor, num: int, window: int, seed: int) -> dict[tuple
     return chosen
 
 
+def squared_norm(features: Tensor) -> Tensor:
+    """Each token's score with itself, L values of a feature map 1×C×H×W."""
+    return features[0].square().sum(0).flatten()
+
+
+def rank_correlation(a: Tensor, b: Tensor) -> float:
+    """Spearman's rank correlation of two vectors without ties."""
+    ranks = torch.stack([v.argsort().argsort().double() for v in (a, b)])
+    return float(torch.corrcoef(ranks)[0, 1])
+
+
 class Study:
     """Collects, scene by scene, what one model does."""
 
-    def __init__(self, translator: Translator, num: int = 256):
+    def __init__(self, translator: Translator, num: int = NUM):
         self.translator, self.config, self.num = translator, translator.config, num
         self.shares = defaultdict(list)  # (layer, selection, ranking, region) -> per scene (share of anchors, of area)
         self.similar = defaultdict(list)  # (layer, group) -> per query mean cosine
         self.denominator = defaultdict(list)  # (layer, group) -> per query share
         self.entropies = defaultdict(list)  # (layer, label) -> log-entropies
         self.underflow = defaultdict(list)  # layer -> share of positions per scene
+        self.norm = defaultdict(list)  # layer -> rank correlation of log-entropy and squared norm per scene
+        self.centre = defaultdict(list)  # (layer, group) -> per scene mean cosine to the source's mean projected feature
 
     @torch.inference_mode()
     def add(self, index: int) -> None:
@@ -89,6 +105,7 @@ class Study:
                 self.shares[layer, selection, ranking, region].append((inside.ravel()[at].mean(), inside.mean()))
         e = attention.global_entropy(features)
         self.underflow[layer].append(float((e.nats == 0).float().mean()))
+        self.norm[layer].append(rank_correlation(e.log[0], squared_norm(features)))
         log = e.log[0].cpu().numpy()
         for label in range(len(drawn.LABELS)):
             values = log[(labels == label).ravel()]
@@ -106,6 +123,11 @@ class Study:
             if q.generated is not None:
                 for group, values in (("in_image", q.in_image), ("generated", q.generated)):
                     self.similar[layer, f"hardest {group}"].append(float(np.max(values)))
+        if (generated := view.negatives(layer, seed)) is not None:
+            keys = view.projected(layer, "source", methods.Draws(seed).positions(layer, rows * columns, 1024).to(view.device))
+            centre = F.normalize(keys.mean(0), dim=0)
+            for group, vectors in (("in_image", keys), ("generated", generated)):
+                self.centre[layer, group].append(float((vectors @ centre).mean()))
 
     def tables(self) -> dict:
         """Everything measured, JSON-ready; "error" is 1.96 standard errors over scenes or queries."""
@@ -115,7 +137,7 @@ class Study:
             lift = anchor.mean() / area.mean()
             spread = (anchor - lift * area).std(ddof=1) / area.mean() if len(area) > 1 else np.nan  # of a ratio of means
             anchors.append({
-                "layer": layer, "selection": selection, "ranking": ranking if selection != "random" else "–", "region": region,
+                "layer": layer, "selection": selection, "ranking": ranking, "region": region,
                 "share_of_anchors": anchor.mean(), "share_of_area": area.mean(), "lift": lift,
                 "error": None if np.isnan(spread) else 1.96 * spread / len(area) ** 0.5,
             })  # fmt: skip
@@ -129,8 +151,10 @@ class Study:
             for (layer, label), v in sorted(self.entropies.items())
         ]
         underflow = {str(layer): float(np.mean(v)) for layer, v in self.underflow.items()}
+        centre = [{"layer": l, "group": g, "cosine": float(np.mean(v))} for (l, g), v in self.centre.items()]
         tables = {"scenes": len(self.underflow[self.config.attention_layers[0]]), "anchors": anchors, "negatives": negatives,
-                  "entropy_by_label_ln_nats": entropy, "underflow_share": underflow}  # fmt: skip
+                  "entropy_by_label_ln_nats": entropy, "underflow_share": underflow,
+                  "norm_rank_correlation": {str(l): float(np.mean(v)) for l, v in self.norm.items()}, "cosine_to_mean": centre}  # fmt: skip
         return json.loads(json.dumps(tables, default=float))
 
     def violins(self):
@@ -173,7 +197,16 @@ def words(tables: dict, method: str) -> list[str]:
             f"Layer {layer}: {under:.1%} of the entropies underflow in float32; ranked plainly, global anchors reach "
             f"{plain:.2f} times the share of animals, ranked by log-entropy {log:.2f}."
         )
+        norm, rho = rows[layer, "largest norm", "–", "animals"]["lift"], tables["norm_rank_correlation"][str(layer)]
+        out.append(
+            f"Layer {layer}, a reason tested: log-entropy and the squared norm of a token have a rank correlation of {rho:.2f}, "
+            f"and the {NUM} tokens of largest norm reach {norm:.2f} times the share of animals. "
+            + ("Low entropy is, here, little else than a large feature." if rho < -0.9 else
+               "A large feature explains a part of low entropy." if rho < -0.5 else
+               "So a large feature is not what makes entropy low.")
+        )
     groups = {(r["layer"], r["group"]): r for r in tables["negatives"]}
+    centre = {(r["layer"], r["group"]): r["cosine"] for r in tables["cosine_to_mean"]}
     for layer in sorted({r["layer"] for r in tables["negatives"]}):
         inside, made = groups[layer, "in_image"], groups.get((layer, "generated"))
         if made is None:
@@ -184,6 +217,12 @@ def words(tables: dict, method: str) -> list[str]:
             f"Layer {layer}: generated negatives have a mean cosine of {made['cosine']:.2f} to the query, in-image ones "
             f"{inside['cosine']:.2f}: on average they are {harder}. Were both in the denominator, generated ones would hold "
             f"{made['share_of_denominator']:.1%} of it, in-image ones {inside['share_of_denominator']:.1%}."
+        )
+        a, b = (centre[layer, group] for group in ("generated", "in_image"))
+        out.append(
+            f"Layer {layer}, a reason tested: to the picture's mean feature, all that their generator sees, generated negatives "
+            f"have a cosine of {a:.2f}, patches {b:.2f}. "
+            + ("They are close to the mean, and so alike for every query." if a > 0.8 else "They are not mere copies of the mean.")
         )
     return out
 

@@ -7,7 +7,7 @@ import torch
 
 from qsneg import drawn, study
 from qsneg.config import ModelConfig
-from qsneg.study import Study, cell_labels, markdown, near_border, selections, words
+from qsneg.study import Study, cell_labels, markdown, near_border, rank_correlation, selections, words
 from qsneg.translate import Translator
 from qsneg.weights import Weights, save
 
@@ -35,7 +35,8 @@ def test_planted_anchors_are_found():
     f.view(1, 8, -1)[:, :, planted] = torch.randn(1, 8, 20).sign() * torch.linspace(1.5, 2, 20)
     chosen = selections(f, 20, 7, 0)
     assert set(chosen["global", "log-entropy"]) == set(planted.tolist())
-    assert len(set(chosen["random", "log-entropy"]) & set(planted.tolist())) < 10
+    assert len(set(chosen["random", "–"]) & set(planted.tolist())) < 10
+    assert set(chosen["largest norm", "–"]) == set(planted.tolist())
     assert (chosen["local", "plain"] == chosen["local+global", "plain"]).all()
 
 
@@ -55,7 +56,7 @@ def test_tables_words_and_files(tmp_path, monkeypatch):
     tables = json.loads((tmp_path / "out" / "negcut.study.json").read_text())
     assert tables["scenes"] == 2
     rows = {(r["layer"], r["selection"], r["ranking"], r["region"]): r for r in tables["anchors"]}
-    assert len(rows) == 2 * (1 + 3 * 2) * 2
+    assert len(rows) == 2 * (2 + 3 * 2) * 2
     for r in rows.values():
         assert 0 <= r["share_of_anchors"] <= 1 and abs(r["lift"] * r["share_of_area"] - r["share_of_anchors"]) < 1e-9
     every = rows[12, "random", "–", "borders"]  # 256 of 256 cells: all are chosen, so nothing is gained
@@ -72,15 +73,20 @@ def test_words_say_whatever_is_true():
             dict(layer=12, selection=s, ranking=k, region=r, share_of_anchors=0.2 * lift, share_of_area=0.2, lift=lift, error=0.1)
             for s in ("global", "local") for k in ("log-entropy", "plain") for r in ("animals", "borders")
         ]
+        anchors += [dict(a, selection="largest norm", ranking="–") for a in anchors[:2]]
         negatives = [dict(layer=12, group=g, cosine=c, error=0.01, share_of_denominator=0.5) for g, c in (("in_image", inside), ("generated", made))]
-        return dict(anchors=anchors, negatives=negatives, underflow_share={"12": 0.1}, scenes=2, entropy_by_label_ln_nats=[])
+        centre = [dict(layer=12, group=g, cosine=made) for g in ("in_image", "generated")]
+        return dict(anchors=anchors, negatives=negatives, cosine_to_mean=centre, norm_rank_correlation={"12": -lift / 2.1}, underflow_share={"12": 0.1}, scenes=2, entropy_by_label_ln_nats=[])
 
     assert any("more often than chance" in w for w in words(table(2.0, 0.5, 0.1), "x"))
     assert any("they are harder" in w for w in words(table(2.0, 0.5, 0.1), "x"))
+    assert any("little else than a large feature" in w for w in words(table(2.0, 0.9, 0.1), "x"))
+    assert any("close to the mean" in w for w in words(table(2.0, 0.9, 0.1), "x"))
+    assert any("not what makes entropy low" in w for w in words(table(0.5, 0.1, 0.5), "x"))
     assert any("less often than chance" in w for w in words(table(0.5, 0.1, 0.5), "x"))
     assert any("they are easier" in w for w in words(table(0.5, 0.1, 0.5), "x"))
     assert any("no harder and no easier" in w for w in words(table(1.05, 0.1, 0.105), "x"))
-    assert all("as often as chance" in w or "Layer 12:" in w for w in words(table(1.05, 0.1, 0.1), "x"))
+    assert all("as often as chance" in w or "Layer 12" in w for w in words(table(1.05, 0.1, 0.1), "x"))
     assert "| 12 | global | plain |" in markdown(table(2.0, 0.5, 0.1), "x", "CUT")
 
 
@@ -90,3 +96,9 @@ def test_study_needs_no_negative_generator(monkeypatch):
     made.add(0)
     groups = {r["group"] for r in made.tables()["negatives"]}
     assert groups == {"positive", "in_image"}
+
+
+def test_rank_correlation():
+    x = torch.rand(50)
+    assert abs(rank_correlation(x, x.exp()) - 1) < 1e-9 and abs(rank_correlation(x, -x) + 1) < 1e-9
+    assert abs(rank_correlation(x, torch.rand(50))) < 0.5
