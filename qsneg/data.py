@@ -36,7 +36,10 @@ def check_folder(folder: Path | str, crop: int, needed: tuple[str, ...] = ("trai
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ValueError(f"There is no data folder '{folder}': give one with trainA and trainB in it, or {DRAWN}.")
+        raise ValueError(
+            f"There is no data folder '{folder}': give one with trainA and trainB in it, or {DRAWN} (`python -m qsneg "
+            "data` fetches the papers' sets)."
+        )
     found = {}
     for domain in needed:
         if not (folder / domain).is_dir():
