@@ -145,7 +145,8 @@ def card_text(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str:
 
 Figures are relative to the untranslated pictures (1 = nothing done): `background` and `luminance` are the errors
 against the true counterparts of drawn test scenes, `swd` the sliced Wasserstein distance to the target domain's test
-pictures. "Last" is the shipped model, measured on all test pictures; "best" the lowest of those measured on the way.
+pictures; `edges` and `self_similarity` are correlations with the source (1 = all of its structure kept). "Last" is the
+shipped model, measured on all test pictures; "best" the one of least `background` or `swd` measured on the way.
 All are generators of width {first[0].width} with {first[0].blocks} blocks, trained on {first[1]["crop"]}-pixel crops; what is shipped is the
 exponential moving average of the generator, in float16.
 

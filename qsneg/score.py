@@ -12,6 +12,7 @@ On a folder with testA and testB: the sliced Wasserstein distance to testB (Karr
 appendix: 7×7 patches of a Laplacian pyramid of three levels), again relative to the untranslated pictures.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,14 +31,34 @@ ANIMAL = drawn.LABELS.index("animal")
 LUMA = np.array([0.299, 0.587, 0.114])
 
 
-def figures(translate: Translate, data: str, count: int | None = None) -> dict[str, float]:
-    """The figures for a data set: `horse2zebra-drawn` (200 scenes at 128) or a folder; {} where it has no test pictures."""
+class Recorder:
+    """A translator that keeps what passes through it, so that more can be measured on the same pictures."""
+
+    def __init__(self, translate: Translate):
+        self.translate, self.inputs, self.outputs, self.seconds = translate, [], [], []
+
+    def __call__(self, x: Tensor) -> Tensor:
+        start = time.perf_counter()
+        result = self.translate(x).float().cpu()
+        self.seconds.append((time.perf_counter() - start) / len(x))
+        self.inputs.append(x.cpu())
+        self.outputs.append(result)
+        return result
+
+    def pictures(self) -> tuple[Tensor, Tensor]:
+        """Sources and translations, N×3×H×W each."""
+        return torch.cat(self.inputs), torch.cat(self.outputs).clamp(-1, 1)
+
+
+def figures(translate: Translate, data: str, count: int | None = None, size: int = 128) -> dict[str, float]:
+    """The figures for a data set, at `size` pixels: `horse2zebra-drawn` (`count` scenes, or 200) or a folder
+    (`count` pictures of each domain, or all); {} where it has no test pictures."""
     if data == DRAWN:
-        return drawn_figures(translate, count or 200)
+        return drawn_figures(translate, count or 200, size)
     folders = [Path(data) / name for name in ("testA", "testB")]
     if not all(f.is_dir() and find_images(f) for f in folders):
         return {}
-    a, b = (squares(f, count) for f in folders)
+    a, b = (squares(f, count, size) for f in folders)
     result = torch.cat([translate(x[None]).float().cpu() for x in a])
     return {"swd": sliced_wasserstein(result, b) / sliced_wasserstein(a, b)}
 

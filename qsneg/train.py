@@ -29,7 +29,8 @@ from qsneg.config import TITLES, ModelConfig, TrainConfig
 from qsneg.data import DRAWN, Unpaired, check_folder, find_images
 from qsneg.film import Film, gather
 from qsneg.images import read, resize_short, to_image, to_tensor
-from qsneg.score import figures
+from qsneg.score import Recorder, figures
+from qsneg.structure import agreements
 from qsneg.weights import Weights, save
 
 EPOCHS, FAST_EPOCHS = 400, 200
@@ -165,8 +166,10 @@ class Trainer:
 
     def evaluate(self) -> dict[str, float]:
         """The figures now, kept for the card."""
-        result = figures(self.translate, self.config.data, 64 if self.step < self.steps else None)
+        recorder = Recorder(self.translate)
+        result = figures(recorder, self.config.data, 64 if self.step < self.steps else None)
         if result:
+            result |= agreements(*recorder.pictures())  # after the figures, the first of which decides what is best
             self.history.append({"step": self.step} | {k: round(v, 4) for k, v in result.items()})
         return result
 

@@ -77,6 +77,19 @@ def test_score(checkpoint, capsys):
     assert code == 2 and err.startswith("Error: No weights called 'nothing-here'") and err.count("\n") == 1
 
 
+def test_evaluation_s_errors(tmp_path, checkpoint, capsys):
+    for arguments, message in (
+        (("evaluate", "nothing-here", "--out", tmp_path), "No weights called 'nothing-here'"),
+        (("evaluate", checkpoint, "--data", tmp_path, "--out", tmp_path), "no pictures in testA and testB"),
+        (("evaluate", checkpoint, "--inception", tmp_path / "no.pth", "--out", tmp_path), ""),
+        (("segmenter", "--out", tmp_path / "segmenter.pt"), "does not end in .safetensors"),
+        (("segmenter", "--out", checkpoint), "already there"),
+        (("miniature", "--out", tmp_path / "out", "--seeds", 0), "number of seeds"),
+    ):
+        code, _, err = run(capsys, *arguments)
+        assert code == 2 and message in err and err.startswith("Error: ") and err.count("\n") == 1
+
+
 def test_concentration():
     from qsneg.report import concentration
 

@@ -83,7 +83,8 @@ def test_flags_and_errors_on_the_command_line(tmp_path):
         return done.stderr
 
     assert "no data folder" in fails(tmp_path / "nowhere", "--out", tmp_path / "run")
-    assert "Unknown method 'cyclegan'" in fails("horse2zebra-drawn", "--method", "cyclegan", "--out", tmp_path / "run")
+    assert "Unknown method 'pix2pix'" in fails("horse2zebra-drawn", "--method", "pix2pix", "--out", tmp_path / "run")
+    assert "CycleGAN is not trained here" in fails("horse2zebra-drawn", "--method", "cyclegan", "--out", tmp_path / "run")
     assert "nothing to resume" in fails("--resume", "--out", tmp_path / "run")
     assert "divisible by 4" in fails("horse2zebra-drawn", "--crop", 130, "--out", tmp_path / "run")
 

@@ -1,0 +1,201 @@
+"""The papers' comparison in miniature: all methods on horse2zebra-drawn at equal budget, several seeds each.
+
+    python -m qsneg miniature --out miniature                        # 6 methods × 3 seeds × 3,000 steps: hours on a CPU
+    python -m qsneg miniature --out miniature --preset debug --steps 4 --seeds 1 --count 8     # to see that it runs
+
+Trains what is not yet trained, each run a folder under runs/: one that is finished is skipped, one that was stopped
+goes on. Then all are evaluated alike (`qsneg.evaluate`), beside the longer runs that are shipped. Writes
+miniature.md, miniature.json and miniature.png, with the published figures for the real sets in a column of their own.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+
+from qsneg import evaluate, train, weights
+from qsneg.compare import COLOURS
+from qsneg.config import TITLES, ModelConfig, TrainConfig, build
+from qsneg.data import DRAWN
+from qsneg.table import dot_plot, legend, markdown_table, present
+
+METHODS = {
+    "CUT": dict(method="cut"),
+    "FastCUT": dict(method="fastcut"),
+    "QS-Attn global": dict(method="qs-attn", attention="global"),
+    "QS-Attn local": dict(method="qs-attn", attention="local"),
+    "QS-Attn local+global": dict(method="qs-attn", attention="local+global"),
+    "NEGCUT": dict(method="negcut"),
+}
+PUBLISHED = {  # FID as reported in the CUT paper, by the table of clean-fid's README, which reproduces it
+    "CUT": {"horse→zebra": 45.5, "cat→dog": 76.2},
+    "FastCUT": {"horse→zebra": 73.4, "cat→dog": 94.0},
+}
+SOURCE = (
+    "Published: FID on the real sets at 256×256 pixels, as reported by CUT's authors and reproduced with their "
+    "weights in the table of [clean-fid's README](https://github.com/GaParmar/clean-fid): 120 translations against 140 "
+    "test pictures (horse→zebra), 500 against 500 (cat→dog). Another task, another scale: no number here compares with "
+    "them, at most the order of methods. –: no figure was at hand that could be checked."
+)
+
+
+def configure(
+    name: str, steps: int, seed: int, preset: str = "drawn", device: str = "auto"
+) -> tuple[ModelConfig, TrainConfig]:
+    """The configurations of one run: the preset, and nothing recorded on the way.
+
+    Raises:
+        ValueError: on an unknown preset or a setting out of range.
+    """
+    if steps < 1:
+        raise ValueError(f"The number of steps must be at least 1, not {steps}.")
+    return build(
+        **METHODS[name], preset=preset, steps=steps, seed=seed, device=device, film=False, evaluate_every=0
+    )
+
+
+def run_folder(out: Path, name: str, seed: int) -> Path:
+    return Path(out) / "runs" / f"{name.lower().replace(' ', '-')}-{seed}"
+
+
+def finish(folder: Path, model: ModelConfig, config: TrainConfig, progress: bool = True) -> Path:
+    """Train a run to its end, from its checkpoint if it has one; returns the file of its weights.
+
+    Raises:
+        ValueError: if the folder holds a run with other settings.
+    """
+    if (folder / "checkpoint.pt").is_file():
+        trainer = train.resume(folder, device=config.device, workers=config.workers)
+        if (trainer.model, trainer.config) != (model, config):
+            ours = dataclasses.asdict(model) | dataclasses.asdict(config)
+            theirs = dataclasses.asdict(trainer.model) | dataclasses.asdict(trainer.config)
+            other = next(k for k in ours if ours[k] != theirs[k])
+            raise ValueError(
+                f"'{folder}' holds a run with {other} {theirs[other]} instead of {ours[other]}: repeat "
+                "the settings of that run, or choose another --out."
+            )
+    else:
+        (folder / "metrics.jsonl").unlink(missing_ok=True)  # of a run stopped before its first checkpoint
+        trainer = train.Trainer(model, config, folder)
+    path = folder / "model.safetensors"
+    if trainer.step < trainer.steps:
+        trainer.run(progress)
+    elif not path.is_file() or weights.read_metadata(path)[1].get("steps") != trainer.step:
+        trainer.save()  # stopped between the checkpoint and the weights
+    return path
+
+
+def shipped() -> dict[str, Path]:
+    """The shipped models of the drawn family, by their name."""
+    return {weights.model_name(p): p for p in weights.available() if weights.read_metadata(p)[1].get("data") == DRAWN}
+
+
+def spread(rows: list[dict]) -> dict[str, float]:
+    """Mean of every figure over seeds and, with more than one, its sample standard deviation as `<figure>_error`."""
+    result = {}
+    for key in present(rows):
+        values = [row[key] for row in rows if key in row]
+        result[key] = float(np.mean(values))
+        if len(values) > 1:
+            result[key + "_error"] = float(np.std(values, ddof=1))
+    return result
+
+
+def miniature(
+    out: Path | str,
+    steps: int = 3000,
+    seeds: int = 3,
+    preset: str = "drawn",
+    count: int | None = None,
+    inception: str | None = None,
+    judge: Path | str | None = None,
+    device: str = "auto",
+    progress: bool = True,
+) -> dict:
+    """Train what is missing, evaluate everything, write the comparison into `out`; returns what is in the JSON.
+
+    Args:
+        steps: training steps of every run.
+        seeds: runs of every method, with seeds 0, 1, …
+        count: test scenes; None: 200. inception, judge: as in `evaluate.prepare`.
+
+    Raises:
+        ValueError, FileNotFoundError: if a setting cannot be used or `out` holds runs with other settings.
+    """
+    from qsneg.translate import load
+
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"The output folder '{out}' is a file: choose another.")
+    if seeds < 1:
+        raise ValueError(f"The number of seeds must be at least 1, not {seeds}.")
+    plan = [(name, seed, *configure(name, steps, seed, preset, device)) for seed in range(seeds) for name in METHODS]
+    evaluation = evaluate.prepare(DRAWN, count, evaluate.SIZE, inception, judge, device)  # before the long part
+    paths = {}
+    for number, (name, seed, model, config) in enumerate(plan, 1):
+        if progress:
+            print(f"{name}, seed {seed} ({number} of {len(plan)})", flush=True)
+        paths[name, seed] = finish(run_folder(out, name, seed), model, config, progress)
+
+    def figures(name: str, path: Path) -> tuple[dict, dict]:
+        translator = load(path, device)
+        return evaluation.row(name, translator.translate_tensor), translator.card
+
+    runs = []
+    for (name, seed), path in paths.items():
+        row, card = figures(f"{name} {seed}", path)
+        runs.append({"method": name, "seed": seed, "steps": card["steps"], "minutes": card["minutes"], **row})
+    longer = []
+    for name, path in shipped().items():
+        row, card = figures(name, path)
+        longer.append({"name": name, "method": TITLES[weights.read_metadata(path)[0].method], "steps": card["steps"],
+                       "minutes": card["minutes"], **row})  # fmt: skip
+    bounds = [{"name": name, **row} for name, row in evaluation.bounds().items()]
+    table = {
+        "data": DRAWN,
+        "preset": preset,
+        "steps": steps,
+        "seeds": seeds,
+        "pictures": evaluation.pictures,
+        "notes": evaluation.notes,
+        "bounds": bounds,
+        "runs": runs,
+        "shipped": longer,
+        "published": PUBLISHED,
+        "published_source": SOURCE,
+    }
+    (out / "miniature.json").write_text(json.dumps(table, indent=1) + "\n")
+    (out / "miniature.md").write_text(markdown(table))
+    groups = {name: [r for r in runs if r["method"] == name] for name in METHODS} | {
+        row["name"]: [row] for row in longer
+    }
+    colours = {name: COLOURS[settings["method"]] for name, settings in METHODS.items()}
+    colours |= {row["name"]: "#333333" for row in longer}
+    dot_plot(groups, {row["name"]: row for row in bounds}, colours).savefig(out / "miniature.png", dpi=110)
+    return table
+
+
+def markdown(table: dict) -> str:
+    """The comparison as a page."""
+    rows = [{"name": row["name"], "method": "", **row} for row in table["bounds"]]
+    for name in METHODS:
+        own = [row for row in table["runs"] if row["method"] == name]
+        minutes = np.mean([row["minutes"] for row in own])
+        rows.append({"name": name, "method": f"{len(own)} × {table['steps']} steps, {minutes:.0f} min", **spread(own)})
+    for row in table["shipped"]:
+        rows.append({**row, "method": f"1 × {row['steps']} steps, {row['minutes']:.0f} min, shipped"})
+    lines = markdown_table(rows, "method").splitlines()
+    lines[0] = lines[0].replace("| method | method |", "| method | runs |") + " published FID |"
+    lines[1] += " --- |"
+    for i, row in enumerate(rows):
+        published = PUBLISHED.get(row["name"], {})
+        lines[i + 2] += f" {', '.join(f'{k} {v}' for k, v in published.items()) or '–'} |"
+    return "\n".join([
+        f"# The papers' comparison in miniature, on {table['data']}", "",
+        f"Every method: {table['steps']} steps, preset `{table['preset']}`, {table['seeds']} seed(s); mean ± "
+        "standard deviation over seeds. Shipped models are single, longer runs.", "", *lines, "",
+        "↓: lower is better, ↑: higher is better; the others are best near the true counterpart.", "",
+        *legend(rows), "", table["published_source"], "", *(f"- {note}" for note in table["notes"]), "",
+        "![Every run of every method: a dot a seed, the bar their mean](miniature.png)", "",
+    ])  # fmt: skip

@@ -1,0 +1,91 @@
+"""The comparison in miniature: runs are trained once, go on after a stop, and end up in one table."""
+
+import json
+
+import pytest
+import torch
+
+from qsneg import evaluate, miniature, weights
+from qsneg.miniature import configure, finish, run_folder, spread
+from qsneg.train import Trainer
+from qsneg.weights import Weights, read_metadata, save
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """Two methods, pictures of 32 pixels, one shipped model."""
+    monkeypatch.setattr(miniature, "METHODS", {k: miniature.METHODS[k] for k in ("CUT", "QS-Attn local+global")})
+    monkeypatch.setattr(evaluate, "SIZE", 32)
+    monkeypatch.setattr(weights, "FOLDER", tmp_path / "checkpoints")
+    torch.manual_seed(0)
+    model, _ = configure("CUT", 1, 0, "debug")
+    shipped = Weights.empty(model)
+    shipped.card = {"data": "horse2zebra-drawn", "steps": 800, "minutes": 5}
+    save(shipped, tmp_path / "checkpoints" / "family" / "cut.safetensors")
+    return tmp_path / "out"
+
+
+def go(out, **settings):
+    return miniature.miniature(
+        out, **(dict(steps=2, seeds=2, preset="debug", count=2, device="cpu", progress=False) | settings)
+    )
+
+
+def test_all_of_it_twice(small, monkeypatch):
+    table = go(small)
+    assert [(r["method"], r["seed"], r["steps"]) for r in table["runs"]] == [
+        (m, s, 2) for s in (0, 1) for m in miniature.METHODS
+    ]
+    assert [r["name"] for r in table["shipped"]] == ["family/cut"]
+    text = (small / "miniature.md").read_text()
+    cut = next(line for line in text.splitlines() if line.startswith("| CUT |"))
+    values = [r["background"] for r in table["runs"] if r["method"] == "CUT"]
+    assert (
+        f"{sum(values) / 2:.3f} ± {abs(values[0] - values[1]) / 2**0.5:.3f}" in cut
+        and "2 × 2 steps" in cut
+        and cut.endswith("horse→zebra 45.5, cat→dog 76.2 |")
+    )
+    assert "| family/cut | 1 × 800 steps, 5 min, shipped |" in text and "clean-fid" in text
+    assert (
+        json.loads((small / "miniature.json").read_text()) == table and (small / "miniature.png").stat().st_size > 5000
+    )
+    monkeypatch.setattr(Trainer, "run", lambda *_: pytest.fail("trained again"))
+    again = go(small)
+    for old, new in zip(table["runs"], again["runs"]):
+        assert {**new, "milliseconds": 0} == {**old, "milliseconds": 0}
+    with pytest.raises(ValueError, match="holds a run with steps 2 instead of 3"):
+        go(small, steps=3)
+
+
+def test_a_stopped_run_goes_on(tmp_path):
+    settings = configure("CUT", 6, 0, "debug", "cpu")
+    Trainer(*settings, tmp_path / "a").run(progress=False, stop_at=5)
+    path = finish(tmp_path / "a", *settings, progress=False)
+    assert read_metadata(path)[1]["steps"] == 6
+    path.unlink()  # killed between the checkpoint and the weights
+    assert read_metadata(finish(tmp_path / "a", *settings, progress=False))[1]["steps"] == 6
+
+
+def test_equal_budget_and_the_papers_settings():
+    configs = {name: configure(name, 3000, 1) for name in miniature.METHODS}
+    assert len({train for _, train in configs.values()}) == 1  # the same data, steps and sizes for all
+    train = configs["CUT"][1]
+    assert (train.steps, train.seed, train.resize, train.crop) == (3000, 1, 128, 128)
+    assert len({model for model, _ in configs.values()}) == len(configs) == 6
+    assert run_folder(miniature.Path("o"), "QS-Attn local+global", 2) == miniature.Path("o/runs/qs-attn-local+global-2")
+
+
+def test_spread():
+    rows = [{"swd": 1.0, "fid": 50.0}, {"swd": 3.0, "fid": 50.0}]
+    assert spread(rows) == pytest.approx({"swd": 2.0, "swd_error": 2**0.5, "fid": 50.0, "fid_error": 0.0})
+    assert spread(rows[:1]) == {"swd": 1.0, "fid": 50.0}
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [(dict(seeds=0), "number of seeds"), (dict(steps=0), "number of steps"), (dict(preset="no"), "Unknown preset")],
+)
+def test_one_sentence_each(small, settings, message):
+    with pytest.raises(ValueError, match=message):
+        go(small, **settings)
+    assert not small.exists()
