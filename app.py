@@ -5,7 +5,7 @@
 
 Gradio's environment variables (GRADIO_SERVER_NAME, GRADIO_SERVER_PORT, …) hold where no flag is given. Everything that
 uses a model waits in one queue; the same picture, model and size are translated once (gradio's cache). Nothing is
-fetched from other hosts.
+fetched from other hosts, but for the weights that a visitor opens from the Hugging Face Hub.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from PIL import Image, PngImagePlugin
 from qsneg import bundle, examples, figures, fragments, guide, page_film, pages, scripts
 from qsneg.attention import MODES
 from qsneg.choice import SCALES, Choice
-from qsneg.compare import Comparison, Models, Refused, Result, Source, compare, labelled, pictures
+from qsneg.compare import OWN, Comparison, Models, Refused, Result, Source, compare, labelled, pictures
 from qsneg.config import METHODS, TITLES
 from qsneg.device import describe
 from qsneg.page_film import FilmChoice
@@ -106,10 +106,11 @@ class App:
         """`Models.translate`, computed once."""
         return Result(method, *self.once(source, family, method, size))
 
-    def steps(self, path: str | None, family: str, methods: list[str], size: int) -> Iterator[str | Comparison]:
+    def steps(self, path: str | None, family: str, methods: list[str], size: int,
+              own: str = "") -> Iterator[str | Comparison]:  # fmt: skip
         """`compare` for a file. Raises only Refused, whatever goes wrong."""
         try:
-            yield from compare(self.models, Source.read(path), family, methods, size, self.translated)
+            yield from compare(self.models, Source.read(path), family, methods, size, self.translated, own)
         except Refused:
             raise
         except Exception:
@@ -267,8 +268,9 @@ class App:
             for number, step in enumerate(self.views.steps(subject)):
                 if isinstance(step, str):
                     progress((number, len(methods)), desc=step, unit="methods")
-            choice = choice.on(next(iter(step.values())).source.size)
-            files = PAGES[name].files(step, choice)
+            seen, absent = pages.split(name, step, choice)
+            choice = choice.on(next(iter(seen.values())).source.size)
+            files = PAGES[name].files(seen, choice)
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from None
         except Exception:
@@ -277,21 +279,23 @@ class App:
         width, height = choice.size
         line = f"qsneg, {name}, {family}, {width} by {height} pixels, layer {choice.layer}"
         facts = {"family": family, "width": width, "height": height, "methods": files["summary.json"]}
+        facts |= {"absent": absent} if absent else {}
         archive = kept(bundle.zipped(files), f"qsneg-{name}-{family}-layer-{choice.layer}.zip")
         return stored(bundle.sheet(files, line), name, family, f"layer-{choice.layer}"), facts, archive
 
     # --- what the page does ---
 
-    def run(self, path, family, methods, size, wiped):
+    def run(self, path, family, methods, size, wiped, own):
         """Translate: the step at work while it works, then the cards; or what is wrong, and the last result stays."""
         clear = {f"{control} message": dict(visible=False) for control in CONTROLS}
         try:
-            for step in self.steps(path, family, methods, size):
+            token = own[0] if own else ""
+            for step in self.steps(path, family or (own and OWN), methods, size, token):
                 if isinstance(step, str):
                     status = dict(value=fragments.status(step), visible=True)
                     yield self.updates({**clear, **BUSY, "status": status})
                 else:
-                    subject = self.subject(path, step)
+                    subject = self.subject(path, step, token)
                     yield self.updates({**clear, **IDLE, **self.shown(step, wiped)}) | {self.ui["subject"]: subject}
         except Refused as refusal:
             message = {f"{refusal.control} message": dict(value=fragments.message(str(refusal)), visible=True)}
@@ -305,10 +309,10 @@ class App:
             return gr.HTML(fragments.message(str(refusal)), visible=True)
         return gr.HTML(visible=False)
 
-    def subject(self, path: str, comparison: Comparison) -> Subject:
+    def subject(self, path: str, comparison: Comparison, own: str = "") -> Subject:
         """What the other pages look at: the picture, models and size of a comparison."""
         methods = tuple(result.method for result in comparison.results)
-        return Subject(path, Source.read(path).digest, comparison.family, methods, comparison.size)
+        return Subject(path, Source.read(path).digest, comparison.family, methods, comparison.size, own)
 
     def opened(self, name, subject, choice, film, drawn):
         """A page whose tab was chosen, or whose picture has changed; nothing, if it is as it should be."""
@@ -329,16 +333,17 @@ class App:
             for seen in self.views.steps(subject):
                 if isinstance(seen, str):
                     yield self.updates({status: dict(value=fragments.status(seen), visible=True)})
-            view = next(iter(seen.values()))
+            able, absent = pages.split(name, seen, choice)
+            view = next(iter(able.values()))
             choice = choice.on(view.source.size)
             before = drawn.get(name)
             if not before or before[0] != subject or (before[1].layer, before[1].mode) != (choice.layer, choice.mode):
-                for number, (method, one) in enumerate(seen.items(), 1):
-                    step = f"{TITLES[method]}: reading layer {choice.layer}, {number} of {len(seen)}"
+                for number, (method, one) in enumerate(able.items(), 1):
+                    step = f"{TITLES[method]}: reading layer {choice.layer}, {number} of {len(able)}"
                     yield self.updates({status: dict(value=fragments.status(step), visible=True)})
                     page.prepare(one, choice)
-            values = {name: dict(value=page.html(seen, choice)), status: dict(visible=False),
-                      f"{name} head": dict(value=pages.head(seen, choice, subject.family, subject.size, name)),
+            values = {name: dict(value=page.html(able, choice, absent)), status: dict(visible=False),
+                      f"{name} head": dict(value=pages.head(able, choice, subject.family, subject.size, name)),
                       **self.settings(name, view, choice)}
             if drawn.get("bases") != subject:
                 values["bases"] = dict(value=figures.bases(seen))
@@ -373,10 +378,10 @@ class App:
         if control in ("row", "column"):
             try:
                 view = self.views.get(subject, subject.methods[0])
-            except Refused as refusal:
-                yield self.updates({f"{name} status": dict(value=fragments.message(str(refusal)), visible=True)})
+                choice, grid = choice.on(view.source.size), view.grid(choice.layer)
+            except ValueError as error:
+                yield self.updates({f"{name} status": dict(value=fragments.message(str(error)), visible=True)})
                 return
-            choice, grid = choice.on(view.source.size), view.grid(choice.layer)
             row, column = choice.position(grid)
             choice = choice.moved(grid, *((int(value), column) if control == "row" else (row, int(value))))
         else:
@@ -421,6 +426,7 @@ class App:
         else:
             subject, choice = drawn[name]
             seen = {method: self.views.get(subject, method) for method in subject.methods}
+            seen, _ = pages.split(name, seen, choice)
             files, words = PAGES[name].files(seen, choice), (subject.family, f"layer-{choice.layer}")
         return kept(bundle.zipped(files), "-".join(("qsneg", name, *words)) + ".zip")
 
@@ -448,18 +454,53 @@ class App:
         files = dict(zip(self.cards, files))
         return (files["source"], files[wiped]), fragments.wipe_ends(wiped)
 
-    def choose(self, event: gr.EventData):
+    def choose(self, own, event: gr.EventData):
         """An example: its picture, and the family that it is meant for, if there is one."""
         example, families = self.examples[event.index], self.models.families()
         family = example.family if example.family in families else next(iter(families), None)
-        return stored(example.picture(), example.file_name), family, *self.set_family(family, None)
+        return stored(example.picture(), example.file_name), family, *self.set_family(family, None, own)
 
-    def set_family(self, family, methods):
-        """The methods that a family has; those that were ticked stay ticked."""
-        present = self.models.families().get(family, [])
+    def set_family(self, family, methods, own=None):
+        """The methods that a family has, and the visitor's own; those that were ticked stay ticked."""
+        choices = [(TITLES[method], method) for method in self.models.families().get(family, [])]
+        choices += [(f"{TITLES[OWN]}: {own[1]}", OWN)] if own else []
+        present = [method for _, method in choices]
         kept = [method for method in methods or [] if method in present] or present
-        choices = [(TITLES[method], method) for method in present]
         return gr.CheckboxGroup(choices=choices, value=kept), fragments.family_note(self.models, family)
+
+    def open_file(self, path, family, methods, own):
+        """A visitor's own weights from a file: one more method, for this session alone."""
+        return self.open_own(lambda: self.models.own.open(path), Path(path or "").stem, family, methods, own)
+
+    def open_hub(self, name, family, methods, own):
+        """The same from the Hugging Face Hub."""
+        return self.open_own(lambda: self.models.own.fetch(name or ""), (name or "").strip(), family, methods, own)
+
+    def open_own(self, make, title, family, methods, own):
+        """Open what `make` gives the token of, in place of what was open; or say what is wrong, and that stays."""
+        try:
+            token = make()
+        except Exception as error:
+            if not isinstance(error, ValueError):
+                traceback.print_exc()
+            sentence = str(error) if isinstance(error, ValueError) else UNEXPECTED
+            return self.updates({"own message": dict(value=fragments.message(sentence), visible=True)})
+        self.forget(own)
+        own = token, title[:40]
+        group, _ = self.set_family(family, [m for m in methods or [] if m != OWN] + [OWN], own)
+        said = fragments.opened(own[1], self.models.own.find(token))
+        return self.updates({"own message": dict(value=said, visible=True)}) | {self.ui["mine"]: own,
+                                                                                self.ui["methods"]: group}
+
+    def close_own(self, family, methods, own):
+        """The visitor has removed the file."""
+        self.forget(own)
+        group, _ = self.set_family(family, [method for method in methods or [] if method != OWN])
+        return self.updates({"own message": dict(visible=False)}) | {self.ui["mine"]: None, self.ui["methods"]: group}
+
+    def forget(self, own) -> None:
+        if own:
+            self.models.own.forget(own[0])
 
     # --- the page ---
 
@@ -470,7 +511,7 @@ class App:
         example = next((e for e in self.examples if e.family == family), self.examples[0])
         picture = stored(example.picture(), example.file_name)
         present = [method for method in METHODS if any(method in have for have in families.values())]
-        self.cards, self.ui = ["source", *present, "counterpart"], {}
+        self.cards, self.ui = ["source", *present, OWN, "counterpart"], {}
         first, subject = {}, None
         try:
             *_, comparison = self.steps(picture, family, families.get(family, []), SIZES[0])
@@ -481,6 +522,7 @@ class App:
             states = {"subject": subject, "choice": Choice(), "film choice": FilmChoice(), "drawn": {},
                       "tab": "compare"}
             self.ui |= {name: gr.State(value) for name, value in states.items()}
+            self.ui["mine"] = gr.State(None, delete_callback=self.forget)  # own weights: what names them, and a title
             with gr.Row(elem_id="top"):
                 gr.HTML(fragments.header(describe(self.models.device)))
                 cards = gr.Button("Model cards", size="sm", elem_id="to-cards", scale=0, min_width=110)
@@ -531,6 +573,13 @@ class App:
         ui["go"] = gr.Button("Translate", variant="primary", elem_id="go")
         ui["stop"] = gr.Button("Stop", visible=False, elem_id="stop")
         ui["status"] = gr.HTML(visible=False)
+        with gr.Accordion("Your own weights", open=False, elem_id="own"):
+            gr.HTML(f'<p class="note">{fragments.OWN}</p>')
+            ui["own file"] = gr.File(label="Weights file", type="filepath", height=120, elem_id="own-file")
+            ui["own name"] = gr.Textbox(label="Or on the Hugging Face Hub", placeholder="user/repository", max_lines=1,
+                                        elem_id="own-name")
+            ui["own open"] = gr.Button("Open from the Hub", size="sm", elem_id="own-open")
+            ui["own message"] = gr.HTML(visible=False)
 
     def compare_page(self, first):
         """The cards in a row, and the wipe under them."""
@@ -599,17 +648,17 @@ class App:
             label = "Attention" if name == "attention" else "QS-Attn's selection"
             return gr.Radio(modes, value="global", label=label, **common)
         if control == "scale":
-            scale = FilmChoice().scale if is_film else "logarithmic"
+            scale = FilmChoice().scale if is_film else PAGES[name].scale(Choice())
             return gr.Radio(SCALES, value=scale, label="Colour scale", **common)
         if control == "picture":
             return gr.Radio([(str(n + 1), n) for n in range(page_film.PICTURES)], value=0, label="Picture", **common)
         if control in ("row", "column"):
             return gr.Number(value=0, precision=0, label=control.title(), **common)
         label, least, most, step, value = {
-            "anchors": ("Number of anchors", 16, 1024, 16, 256),
+            "anchors": ("Anchors", 16, 1024, 16, 256),
             "seed": ("Noise seed" if name == "negatives" else "Seed", 0, 40, 1, 0),
-            "count": ("Nearest patches", 1, 16, 1, 6), "radius": ("Leave out within, cells", 0, 16, 1, 2),
-            "opacity": ("Opacity of the map", 0, 1, 0.05, 0.75),
+            "count": ("Nearest patches", 1, 16, 1, 6), "radius": ("Leave out, cells", 0, 16, 1, 2),
+            "opacity": ("Map opacity", 0, 1, 0.05, 0.75),
         }[control]  # fmt: skip
         return gr.Slider(least, most, value=value, step=step, label=label, buttons=[], **common)
 
@@ -654,7 +703,7 @@ class App:
     def wire(self):
         """What happens when."""
         ui, private = self.ui, dict(api_visibility="private")
-        inputs = [ui[name] for name in ("picture", "family", "methods", "size", "wiped")]
+        inputs = [ui[name] for name in ("picture", "family", "methods", "size", "wiped", "mine")]
         names = (*IDLE, *(f"{control} message" for control in CONTROLS), "summary", "save", "wiped", "wipe",
                  "wipe ends", "wipe row", "subject")
         cards = [name for key in self.cards for name in (key, f"{key} head", f"{key} card")]
@@ -664,11 +713,18 @@ class App:
         family = [ui["methods"], ui["family note"]]
         self.compared = running = [
             ui["go"].click(**run),
-            ui["examples"].select(self.choose, None, [ui["picture"], ui["family"], *family], show_progress="hidden",
-                                  **private).then(**run),
+            ui["examples"].select(self.choose, ui["mine"], [ui["picture"], ui["family"], *family],
+                                  show_progress="hidden", **private).then(**run),
         ]
         ui["picture"].upload(self.check, ui["picture"], ui["picture message"], show_progress="hidden", **private)
-        ui["family"].input(self.set_family, [ui["family"], ui["methods"]], family, show_progress="hidden", **private)
+        now = [ui[name] for name in ("family", "methods", "mine")]
+        ui["family"].input(self.set_family, now, family, show_progress="hidden", **private)
+        shown = [ui[name] for name in ("mine", "methods", "own message")]
+        opening = dict(outputs=shown, show_progress="minimal", show_progress_on=[ui["own message"]], **MODEL, **private)
+        ui["own file"].upload(self.open_file, [ui["own file"], *now], **opening)
+        ui["own file"].clear(self.close_own, now, shown, show_progress="hidden", **private)
+        for event in (ui["own open"].click, ui["own name"].submit):
+            event(self.open_hub, [ui["own name"], *now], **opening)
         ui["wiped"].input(self.wipe, [ui["wiped"], *(ui[key] for key in self.cards)], [ui["wipe"], ui["wipe ends"]],
                           show_progress="hidden", **private)
         ui["stop"].click(lambda: self.updates(IDLE), None, [ui[name] for name in IDLE], cancels=running, queue=False,

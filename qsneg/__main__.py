@@ -84,6 +84,33 @@ def translate(
 
 
 @cli.command()
+def data(
+    name: Annotated[Optional[str], typer.Argument(help="a set, such as horse2zebra; any name with --url")] = None,
+    out: Annotated[Optional[Path], typer.Option(help="new folder to write to, such as data/horse2zebra")] = None,
+    url: Annotated[Optional[str], typer.Option(help="fetch this zip archive: a mirror, or a set of your own")] = None,
+    source: Annotated[Optional[Path], typer.Option("--from", help="your download: a zip; cityscapes: a folder")] = None,
+    show: Annotated[bool, typer.Option("--list", help="show the known sets, their sizes, terms and sources")] = False,
+):
+    """Fetch one of the papers' sets of pictures, or prepare one that you downloaded, for `train`."""
+    from qsneg import datasets
+    from qsneg.cityscapes import prepare_cityscapes
+
+    if show:
+        print(datasets.listing())
+        return
+    if name is None or out is None:
+        raise ValueError("Say which set and which new folder: data horse2zebra --out data/horse2zebra (--list: all sets).")
+    if source and url:
+        raise ValueError("Give --from for what is here or --url for what is to be fetched, not both.")
+    if name == datasets.CITYSCAPES and source:
+        prepared = prepare_cityscapes(source, out)
+    else:
+        prepared = datasets.prepare(name, out, url, source)
+    for line in datasets.in_words(prepared, out):
+        print(line)
+
+
+@cli.command()
 def draw(
     split: Annotated[str, typer.Option(help="train or test")],
     count: Annotated[int, typer.Option(help="scenes per domain")],
@@ -120,6 +147,61 @@ def score(
         if i == 0:
             print(f"{'checkpoint':40}" + "".join(f"{k:>14}" for k in row))
         print(f"{name:40}" + "".join(f"{v:14.3f}" for v in row.values()), flush=True)
+
+
+@cli.command()
+def evaluate(
+    checkpoints: Annotated[list[str], typer.Argument(help="names, paths or Hugging Face ids")],
+    out: Annotated[Path, typer.Option(help="folder to write to")],
+    data: Annotated[str, typer.Option(help="horse2zebra-drawn, or a folder with testA and testB")] = "horse2zebra-drawn",
+    count: Annotated[Optional[int], typer.Option(help="test pictures; unset: 200 scenes, or all of a folder")] = None,
+    size: Annotated[int, typer.Option(help="side of the pictures in pixels; the models' cards have 128")] = 128,
+    inception: Annotated[Optional[str], typer.Option(help="weights for FID and KID: their file, or download")] = None,
+    segmenter: Annotated[Optional[Path], typer.Option(help="a segmenter's file instead of the shipped one")] = None,
+    device: str = "auto",
+):
+    """One table for all models: FID, KID, segmentation scores, structure kept, time."""
+    from qsneg.evaluate import evaluate
+    from qsneg.table import markdown_table
+
+    table = evaluate(checkpoints, out, data, count, size, inception, segmenter, device)
+    print("\n".join([markdown_table(table["rows"]), *table["notes"], f"Written: {out / 'evaluation.md'}"]))
+
+
+@cli.command()
+def segmenter(
+    out: Annotated[Path, typer.Option(help="file to write, such as checkpoints/segmenter.safetensors")],
+    steps: Annotated[int, typer.Option(help="training steps")] = 1200,
+    batch: Annotated[int, typer.Option(help="pictures per step")] = 8,
+    size: Annotated[int, typer.Option(help="side of the pictures in pixels")] = 128,
+    scenes: Annotated[int, typer.Option(help="drawn scenes to train on")] = 1000,
+    seed: Annotated[int, typer.Option(help="seed of everything random")] = 0,
+    device: str = "auto",
+):
+    """Train the segmentation network that judges translations of drawn scenes."""
+    from qsneg.segmenter import SegmenterConfig, train
+
+    if out.suffix != ".safetensors" or out.exists():
+        raise ValueError(f"'{out}' {'is already there' if out.exists() else 'does not end in .safetensors'}: choose another --out.")
+    card = train(SegmenterConfig(steps=steps, batch=batch, size=size, scenes=scenes, seed=seed, device=device), out)
+    print(f"Mean IoU on true pictures: {card['figures']['mean_iou']:.3f}. Written: {out}")
+
+
+@cli.command()
+def miniature(
+    out: Annotated[Path, typer.Option(help="folder to write to")],
+    steps: Annotated[int, typer.Option(help="training steps of every run")] = 3000,
+    seeds: Annotated[int, typer.Option(help="runs of every method")] = 3,
+    preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "drawn",
+    count: Annotated[Optional[int], typer.Option(help="test scenes; unset: 200")] = None,
+    inception: Annotated[Optional[str], typer.Option(help="weights for FID and KID: their file, or download")] = None,
+    device: str = "auto",
+):
+    """The papers' comparison in miniature: train all methods on drawn scenes at equal budget, and evaluate them."""
+    from qsneg.miniature import miniature
+
+    miniature(out, steps, seeds, preset, count, inception, device=device)
+    print((out / "miniature.md").read_text())
 
 
 @cli.command()
@@ -167,6 +249,62 @@ def publish(
     from qsneg.publish import publish
 
     print(f"Written: {publish(runs, family)}")
+
+
+@cli.command("import")
+def import_(
+    method: Annotated[str, typer.Option(help=f"how it was trained: {', '.join(METHODS)}, or cyclegan")],
+    generator: Annotated[Path, typer.Option(help="published file of the generator, .pth or .safetensors")],
+    out: Annotated[Path, typer.Option(help="file to write, .safetensors")],
+    heads: Annotated[Optional[Path], typer.Option(help="file of the projection heads")] = None,
+    negatives: Annotated[Optional[Path], typer.Option(help="NEGCUT: file of the negative generator")] = None,
+    slow_heads: Annotated[Optional[Path], typer.Option(help="NEGCUT: file of the slow heads")] = None,
+    layers: Annotated[Optional[str], typer.Option(help="generator layers of the heads (default: 0,4,8,12,16)")] = None,
+    attention: Annotated[str, typer.Option(help="QS-Attn: global, local or local+global")] = "global",
+):
+    """Turn published weights (CUT, FastCUT, QS-Attn, NEGCUT, CycleGAN) into a file that everything here takes."""
+    from qsneg import weights
+    from qsneg.importing import convert
+
+    if out.suffix != ".safetensors":
+        raise ValueError(f"The file to write must end in .safetensors, not '{out.name}'.")
+    if out.exists():
+        raise ValueError(f"'{out}' is there already: choose another --out.")
+    if layers and not re.fullmatch(r"\d+(,\d+)*", layers):
+        raise ValueError(f"Layers are numbers with commas between them, such as 0,4,8, not '{layers}'.")
+    numbers = tuple(map(int, layers.split(","))) if layers else None
+    made = convert(method, generator, heads, negatives, slow_heads, numbers, attention)
+    weights.save(made, out)
+    c = made.config
+    kind = f"{made.title}, width {c.width}, {c.blocks} blocks, {c.resampling} resampling"
+    print(f"Written: {out} ({kind}). {made.lacks(negatives=True)}".strip())
+
+
+@cli.command()
+def push(
+    file: Annotated[Path, typer.Argument(help="a weights file of qsneg's, .safetensors")],
+    repository: Annotated[str, typer.Argument(help="user/name on the Hugging Face Hub; made if it is not there")],
+    licence: Annotated[Optional[str], typer.Option(help="of the weights, as the Hub spells it: cc-by-4.0")] = None,
+    private: Annotated[bool, typer.Option("--private", help="make the repository private, if it is made")] = False,
+):
+    """Upload weights and a model card to the Hugging Face Hub (log in first, with `hf auth login` or HF_TOKEN)."""
+    from qsneg.hub import push
+
+    print(f"Uploaded: {push(file, repository, licence, private)}")
+
+
+@cli.command()
+def export(
+    name: Annotated[str, typer.Argument(help="a name such as day2sunset/cut, a path, or a Hugging Face id")],
+    format: Annotated[str, typer.Option(help="onnx")] = "onnx",
+    out: Annotated[Optional[Path], typer.Option(help="file to write (default: after the name)")] = None,
+):
+    """Write a model's generator as ONNX, for any size divisible by 4, and compare it with PyTorch's output."""
+    from qsneg.export import export
+
+    path, found = export(name, format, out)
+    print(f"Written: {path} ({path.stat().st_size / 1e6:.1f} MB).")
+    print("Largest difference from PyTorch: " + ", ".join(f"{d:.1e} at {size}" for size, d in found.items()) + ".")
 
 
 @cli.command()

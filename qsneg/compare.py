@@ -18,8 +18,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from qsneg import device, examples, images, translate, weights
 from qsneg.config import METHODS, TITLES
+from qsneg.own import Opened
 
 COLOURS = {"cut": "#0072B2", "fastcut": "#0072B2", "qs-attn": "#009E73", "negcut": "#D55E00", "fastnegcut": "#D55E00",
+           "own": "#CC79A7",
            "source": "#8A8A8A", "counterpart": "#333333"}
 FAMILIES = {
     "day2sunset": ("Photograph to sunset", "Trained on photographs of skies: animals may turn orange."),
@@ -27,6 +29,9 @@ FAMILIES = {
 }
 SIZES = (64, 2048)  # least and greatest working size, pixels of the short side
 MOST = 8_000_000  # pixels of a translation: more is slow, and too much for a page
+
+
+OWN = "own"  # stands among the methods for a visitor's own weights
 
 
 class Refused(ValueError):
@@ -104,12 +109,16 @@ class Comparison:
 
 
 class Models:
-    """The models of a checkpoint folder, loaded when first needed; the most recently used are kept."""
+    """The models of a checkpoint folder, loaded when first needed; the most recently used are kept.
+
+    Beside them `own`: the models that visitors have opened, see `qsneg.own`.
+    """
 
     def __init__(self, folder: Path | str | None = None, name: str = "auto", keep: int = 10):
         self.folder = Path(folder or weights.FOLDER)
         self.device = device.pick(name)
         self.keep = keep
+        self.own = Opened(self.device)
         self._kept: OrderedDict[tuple[str, str], object] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -129,13 +138,16 @@ class Models:
         except (ValueError, OSError):
             return {}
 
-    def check(self, family: str, methods: list[str], size: int) -> list[str]:
-        """The methods in their canonical order.
+    def check(self, family: str, methods: list[str], size: int, own: str = "") -> list[str]:
+        """The methods in their canonical order; "own" is one of them where `own` names a visitor's weights.
 
         Raises:
             Refused: if there are no such models, no method is given, or the size is out of range.
         """
         families, (least, most) = self.families(), SIZES
+        shipped = [method for method in methods or [] if method != OWN or not own]
+        if methods and not shipped:
+            families = {family: []}
         if not families:
             raise Refused("family", f"There are no weights in the folder '{self.folder.name}': train a model with "
                                     "python -m qsneg train, or start the app with --checkpoints.")
@@ -143,20 +155,25 @@ class Models:
             raise Refused("family", f"There are no models called '{family}': choose {_either(families)}.")
         if not methods:
             raise Refused("methods", "No method is chosen: tick at least one.")
-        for method in methods:
+        for method in shipped:
             if method not in families[family]:
                 choose = _either(families[family])
                 raise Refused("methods", f"There are no weights of '{method}' for {family}: choose {choose}.")
         if not isinstance(size, (int, float)) or size != int(size) or not least <= size <= most:
             raise Refused("size", f"The working size must be a whole number from {least} to {most} pixels, not {size}.")
-        return sorted(set(methods), key=METHODS.index)
+        return sorted(set(methods), key=[*METHODS, OWN].index)
 
     def translator(self, family: str, method: str):
-        """The model, loaded if it is not kept.
+        """The model, loaded if it is not kept. Of method "own", `family` is what names a visitor's weights.
 
         Raises:
-            Refused: if its file is not a valid one.
+            Refused: if its file is not a valid one, or the visitor's weights are no longer there.
         """
+        if method == OWN:
+            found = self.own.find(family)
+            if found is None:
+                raise Refused("methods", "Your weights are no longer kept here: open the file again, or untick it.")
+            return found
         with self._lock:
             key = family, method
             if key not in self._kept:
@@ -213,19 +230,20 @@ def compare(
     methods: list[str],
     size: int,
     translate: Callable[[Source, str, str, int], Result] | None = None,
+    own: str = "",
 ) -> Iterator[str | Comparison]:
     """Translate with one method after the other: yields a sentence before each, and the comparison last.
 
-    translate: stands in for `models.translate`, for instance a cached one.
+    translate: stands in for `models.translate`, for instance a cached one. own: names the visitor's own weights.
 
     Raises:
         Refused: see `Models.check` and `Models.translate`.
     """
-    methods = models.check(family, methods, size)
+    methods = models.check(family, methods, size, own)
     size, results = int(size), []
     for number, method in enumerate(methods, 1):
         yield f"{TITLES[method]}: translating, {number} of {len(methods)}"
-        results.append((translate or models.translate)(source, family, method, size))
+        results.append((translate or models.translate)(source, own if method == OWN else family, method, size))
     shape = results[0].image.size
     counterpart = None
     if source.seed is not None and family == "horse2zebra-drawn" and size % 4 == 0:

@@ -7,7 +7,9 @@ import dataclasses
 from dataclasses import dataclass
 
 METHODS = ("cut", "fastcut", "qs-attn", "negcut", "fastnegcut")
-TITLES = {"cut": "CUT", "fastcut": "FastCUT", "qs-attn": "QS-Attn", "negcut": "NEGCUT", "fastnegcut": "FastNEGCUT"}
+TITLES = {"cut": "CUT", "fastcut": "FastCUT", "qs-attn": "QS-Attn", "negcut": "NEGCUT", "fastnegcut": "FastNEGCUT",
+          "cyclegan": "CycleGAN", "own": "Your weights"}  # own: what a visitor of the app has opened
+FOREIGN = ("cyclegan",)  # generators of the same family, trained elsewhere by other means: imported, never trained
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class ModelConfig:
     # channels of the discriminator's first convolution (ndf)
     blocks: int = 9
     # residual blocks of the generator
+    resampling: str = "blur"
+    # how the generator changes resolution: blur (anti-aliased), or strided (convolutions, as in CycleGAN)
     layers: tuple[int, ...] = (0, 4, 8, 12, 16)
     # generator layers whose features are contrasted
     dim: int = 256
@@ -50,15 +54,28 @@ class ModelConfig:
     # take in-image negatives from the whole batch (single-image training)
 
     def __post_init__(self):
-        if self.method not in METHODS:
+        if self.method not in (*METHODS, *FOREIGN):
             raise ValueError(f"Unknown method '{self.method}': choose one of {', '.join(METHODS)}.")
+        for name, most in {"width": 4096, "disc_width": 4096, "blocks": 256, "dim": 65536, "patches": 1 << 20,
+                           "noise_dim": 65536}.items():  # fmt: skip
+            if not isinstance(value := getattr(self, name), int) or not 1 <= value <= most:
+                raise ValueError(f"{name} must be a whole number from 1 to {most}, not {value}.")
         if self.attention not in ("global", "local", "local+global"):
             raise ValueError(f"Unknown attention mode '{self.attention}': choose global, local or local+global.")
         if self.window % 2 == 0 or self.window < 1:
             raise ValueError(f"The attention window must be odd, not {self.window}.")
-        last = 12 + self.blocks - 1
+        if self.resampling not in ("blur", "strided"):
+            raise ValueError(f"Unknown resampling '{self.resampling}': choose blur or strided.")
+        last = self.last_layer
+        if len(set(self.layers)) < len(self.layers):
+            raise ValueError(f"Each feature layer can be named once; got {self.layers}.")
         if not self.layers or min(self.layers) < 0 or max(self.layers) > last:
             raise ValueError(f"Feature layers must lie between 0 and {last}, the last residual block; got {self.layers}.")
+
+    @property
+    def last_layer(self) -> int:
+        """Index of the last residual block: the deepest layer whose features are read."""
+        return (12 if self.resampling == "blur" else 10) + self.blocks - 1
 
     @property
     def fast(self) -> bool:
@@ -136,6 +153,8 @@ PRESETS: dict[str, dict] = {
     # the papers' settings
     "small": dict(width=32, disc_width=32, patches=128, crop=128, resize=160, steps=8000),
     # two CPU cores: about an hour
+    "drawn": dict(width=32, disc_width=32, patches=128, crop=128, resize=128, resize_max=256, steps=8000, decay=1.0),
+    # as small, for horse2zebra-drawn: scenes of several sizes, and a learning rate that falls from the first step
     "debug": dict(width=8, disc_width=8, patches=16, dim=32, crop=64, resize=72, steps=10, scenes=8, log_every=1,
                   sample_every=5, save_every=5),
     # ten steps in seconds, to see that everything runs

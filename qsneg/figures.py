@@ -190,9 +190,11 @@ def figure(key: str, body: str, words: str = "", title: str = "") -> str:
     return f'<figure class="fig {key}">{head}{body}{words}</figure>'
 
 
-def row(title: str, explanation: str, figures: Iterable[str], lead: str = "") -> str:
-    """One row of a page: its title and how to read it, then figures in columns of equal width."""
-    figures = list(figures)
+def row(title: str, explanation: str, figures: Iterable[str], lead: str = "",
+        absent: dict[str, str] | None = None) -> str:  # fmt: skip
+    """One row of a page: its title and how to read it, then figures in columns of equal width; last, the methods that
+    cannot be shown, with the reason of each."""
+    figures = [*figures, *(figure(m, f'<p class="absent">{html.escape(why)}</p>') for m, why in (absent or {}).items())]
     columns = len(figures) + bool(lead)
     return (
         f'<section class="band"><h3 class="title">{html.escape(title)}</h3><p class="note">{explanation}</p>'

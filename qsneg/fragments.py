@@ -13,6 +13,7 @@ from qsneg.compare import COLOURS, FAMILIES, Comparison, Models
 from qsneg.config import TITLES
 from qsneg.device import describe
 from qsneg.examples import Example
+from qsneg.findings import findings
 
 NAMES = {**TITLES, "source": "Source", "counterpart": "True counterpart"}
 SHARED = (
@@ -38,6 +39,12 @@ METHODS = {
 }
 
 
+OWN = (
+    "A weights file of qsneg's (.safetensors), or a generator as CUT, FastCUT, QS-Attn, NEGCUT and CycleGAN publish it "
+    "(.pth). It becomes one more method, for you alone, and is forgotten when you leave."
+)
+
+
 def header(device: str) -> str:
     return (
         '<header class="top"><h1>qsneg</h1><p>Three contrastive image translators on one picture, side by side.</p>'
@@ -60,6 +67,14 @@ def thumbnails(examples: list[Example]) -> str:
 def message(sentence: str) -> str:
     """What is wrong and what to do, for the place next to a control."""
     return f'<p class="refused" role="alert">{html.escape(sentence)}</p>'
+
+
+def opened(title: str, translator) -> str:
+    """What kind of model a visitor has opened, and what it lacks."""
+    c, lacks = translator.config, translator.weights.lacks(negatives=True)
+    kind = f"{translator.title}, width {c.width}, {c.blocks} blocks, {c.resampling} resampling"
+    text = f"<b>{html.escape(title)}</b> is open: {kind}. {lacks} It is ticked among the methods: press Translate."
+    return f'<p class="note" role="status">{" ".join(text.split())}</p>'
 
 
 def status(sentence: str) -> str:
@@ -121,6 +136,7 @@ def about(models: Models) -> str:
             text.append(demoted(readme) + "\n")
             table = table and f"<details><summary>What the files say of themselves</summary>{table}</details>\n"
         text.append(table)
+    text.append(findings(models.folder))
     if not models.families():
         text.append(f"There are no weights in the folder `{models.folder.name}`.\n")
     text.append(

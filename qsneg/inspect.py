@@ -6,8 +6,9 @@
     row = view.attention(12, (20, 31))                          # one row of the attention, H×W
 
 Positions are (row, column) on the grid of a layer. `Grid` maps them to pixels and back: layer 0 is the picture with the
-generator's margin of 3 pixels, layers 1–7 have a position per pixel, 8–11 one per 2×2 pixels, later ones per 4×4.
-Any weights can be inspected in any mode, since selection has no parameters.
+generator's margin of 3 pixels, then there is a position per pixel, per 2×2 and per 4×4 (`networks.feature_stride`).
+Any weights can be inspected in any mode, since selection has no parameters; similarities and losses need projection
+heads, which imported generators may lack.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from torch import Tensor
 from qsneg import attention, methods
 from qsneg.images import resize_short, to_image, to_tensor, upright_rgb
 from qsneg.losses import diversity
-from qsneg.networks import tokens
+from qsneg.networks import ProjectionHeads, feature_stride, tokens
 from qsneg.translate import Translator, check_fits, pad, short_size
 from qsneg.weights import Weights
 
@@ -80,6 +81,17 @@ class View:
             kept = self.kept[key] = make()
         return kept
 
+    @property
+    def heads(self) -> ProjectionHeads:
+        """The projection heads.
+
+        Raises:
+            ValueError: if the model came without them.
+        """
+        if self.weights.heads is None:
+            raise ValueError(self.weights.lacks())
+        return self.weights.heads
+
     def map(self, layer: int, which: str = "source") -> Tensor:
         """The feature map of a layer, 1×C×H×W.
 
@@ -95,7 +107,7 @@ class View:
 
     def grid(self, layer: int) -> Grid:
         shape = tuple(self.map(layer).shape[2:])
-        stride = 1 if layer < 8 else 2 if layer < 12 else 4
+        stride = feature_stride(layer, self.config.resampling)
         return Grid(layer, shape, self.source.size, stride, MARGIN if layer == 0 else 0)
 
     def index(self, layer: int, position: tuple[int, int]) -> Tensor:
@@ -113,7 +125,8 @@ class View:
     def blocks(self, layer: int, which: str = "source") -> Iterator[tuple[slice, Tensor]]:
         """The projected features of all positions, of unit length: slices of row-major positions and n×K."""
         t, i = tokens(self.map(layer, which))[0], self.number(layer)  # L×C
-        made = (self.weights.heads(block[None], i)[0] for block in t.split(BLOCK))
+        heads = self.heads
+        made = (heads(block[None], i)[0] for block in t.split(BLOCK))
         if len(t) * self.config.dim <= KEEP:  # else computed anew each time
             half = len(t) > BLOCK and t.dtype == torch.float32  # many positions take half the memory
             made = self.once((layer, which), lambda: [block.half() if half else block for block in made])
@@ -129,7 +142,7 @@ class View:
 
     def projected(self, layer: int, which: str, index: Tensor) -> Tensor:
         """The projected features at row-major positions N: N×K in float32."""
-        return self.weights.heads(tokens(self.map(layer, which))[:, index], self.number(layer))[0]
+        return self.heads(tokens(self.map(layer, which))[:, index], self.number(layer))[0]
 
     def attention(self, layer: int, position: tuple[int, int], mode: str = "global",
                   window: int | None = None) -> np.ndarray:  # fmt: skip
@@ -191,10 +204,8 @@ def observe(translator: Translator, image: Image.Image, size: int | None = None)
     image = resize_short(image, short)
     x = pad(to_tensor(image).to(translator.device)).contiguous(memory_format=translator.layout)
     generator, layers = translator.weights.generator, translator.config.layers
-    translator.weights.heads.to(translator.device)
-    for net in (translator.weights.negative_generator, translator.weights.slow_heads):
-        if net is not None:
-            net.to(translator.device)
+    for net in translator.weights.parts().values():
+        net.to(translator.device)
     y, source = generator.translate_with_features(x, layers)
     result = generator.encode(y, layers)
     shown = to_image(y[:, :, : image.height, : image.width])
@@ -214,9 +225,9 @@ class Inspection:
     anchors: np.ndarray  # N×2, most significant first
     random: np.ndarray  # N×2, the positions that CUT draws with this seed
     underflow: int  # positions whose plain float32 entropy is exactly 0 (trap: they cannot be ranked by it)
-    similarity: np.ndarray  # H×W, cosine of the translation's projected feature to its positive
-    loss: np.ndarray  # H×W, contrastive loss under the model's own negatives, nats
-    probability: np.ndarray  # H×W, what the softmax gives the positive, e^−loss
+    similarity: np.ndarray | None  # H×W, cosine of the translation's projected feature to its positive
+    loss: np.ndarray | None  # H×W, contrastive loss under the model's own negatives, nats
+    probability: np.ndarray | None  # H×W, what the softmax gives the positive, e^−loss; all three None without heads
     negatives: np.ndarray | None = None  # M×K, NEGCUT's generated negatives
     nearest: np.ndarray | None = None  # M×2, the source position most similar to each: a look-up, not an origin
     diversity: float | None = None  # mean absolute difference of the two halves of the negatives
@@ -253,19 +264,21 @@ def inspect(view: View, layer: int = 12, mode: str = "global", num_anchors: int 
     order = log.argsort(stable=True)
     rank = torch.empty_like(order).scatter_(0, order, torch.arange(length, device=order.device))
     drawn = methods.Draws(seed).positions(layer, length, num).to(view.device)
-    keys = own_negatives(view, layer, mode, num, window, drawn, seed)
-    similarity, loss = contrast(view, layer, *keys)
+    similarity = loss = None
+    if not view.weights.lacks(negatives=True):
+        similarity, loss = contrast(view, layer, *own_negatives(view, layer, mode, num, window, drawn, seed))
     generated = view.negatives(layer, seed)
 
-    def field(t: Tensor) -> np.ndarray:
-        return t.reshape(grid.shape).cpu().numpy()
+    def field(t: Tensor | None) -> np.ndarray | None:
+        return None if t is None else t.reshape(grid.shape).cpu().numpy()
 
     def places(index: Tensor) -> np.ndarray:
         return np.stack(np.unravel_index(index.cpu().numpy(), grid.shape), axis=1)
 
     return Inspection(
         layer, mode, grid, field(nats), field(log), field(rank), places(order[:num]), places(drawn),
-        int((nats == 0).sum()), field(similarity), field(loss), field((-loss).exp()),
+        int((nats == 0).sum()), field(similarity), field(loss),
+        None if loss is None else field((-loss).exp()),
         None if generated is None else generated.cpu().numpy(),
         None if generated is None else places(view.nearest_negatives(layer, seed)),
         None if generated is None else -float(diversity(generated[None])),
@@ -298,7 +311,7 @@ def routed(view: View, layer: int, mode: str, num: int, window: int) -> list[Ten
     local = mode == "local"
     rows = attention.local_rows(features, anchors, window) if local else attention.global_rows(features, anchors)
     values = attention.Selection(anchors, rows, window if local else None).route(features)
-    return [view.weights.heads(values, view.number(layer))[0], anchors[0]]
+    return [view.heads(values, view.number(layer))[0], anchors[0]]
 
 
 def contrast(view: View, layer: int, negatives: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -353,8 +366,11 @@ def query(view: View, layer: int, position: tuple[int, int], num: int = 256, see
     `mode` (None: the model's), with routed values.
 
     Raises:
-        ValueError: if the position lies outside the grid, or there is no such layer.
+        ValueError: if the position lies outside the grid, there is no such layer, or the model came without its heads
+            or its negative generator.
     """
+    if lacks := view.weights.lacks(negatives=True):
+        raise ValueError(lacks)
     shape, index = view.grid(layer).shape, view.index(layer, position)[0]
     drawn = methods.Draws(seed).positions(layer, shape[0] * shape[1], num).to(view.device)
     q, positive = (view.projected(layer, which, index)[0] for which in ("result", "source"))

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from qsneg.attention import select
-from qsneg.config import ModelConfig
+from qsneg.config import FOREIGN, METHODS, TITLES, ModelConfig
 from qsneg.losses import diversity, lsgan, patch_nce
 from qsneg.networks import (
     Discriminator, Generator, NegativeGenerator, ProjectionHeads, at_least_float32, feature_channels, tokens,
@@ -67,8 +67,8 @@ class CUT(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
-        self.generator = Generator(config.width, config.blocks)
-        self.heads = ProjectionHeads(feature_channels(config.width, config.layers), config.dim)
+        self.generator = Generator(config.width, config.blocks, config.resampling)
+        self.heads = ProjectionHeads(feature_channels(config.width, config.layers, config.resampling), config.dim)
         self.discriminator = Discriminator(config.disc_width)
         self.draws = Draws()
         self.disc_noise = 0.0  # set by the trainer, see TrainConfig
@@ -192,7 +192,8 @@ class NEGCUT(CUT):
     def __init__(self, config: ModelConfig):
         super().__init__(config)
         self.negative_generator = NegativeGenerator(len(config.layers), config.dim, config.noise_dim)
-        self.slow_heads = ProjectionHeads(feature_channels(config.width, config.layers), config.dim)
+        channels = feature_channels(config.width, config.layers, config.resampling)
+        self.slow_heads = ProjectionHeads(channels, config.dim)
         self.slow_heads.load_state_dict(self.heads.state_dict())
         self.slow_heads.requires_grad_(False)
 
@@ -229,5 +230,12 @@ class NEGCUT(CUT):
 
 
 def create(config: ModelConfig) -> CUT:
-    """The method that `config.method` names, with fresh weights."""
+    """The method that `config.method` names, with fresh weights.
+
+    Raises:
+        ValueError: if it is one that is only imported.
+    """
+    if config.method in FOREIGN:
+        title = TITLES[config.method]
+        raise ValueError(f"{title} is not trained here, only imported: choose one of {', '.join(METHODS)}.")
     return {"qs-attn": QSAttn, "negcut": NEGCUT, "fastnegcut": NEGCUT}.get(config.method, CUT)(config)

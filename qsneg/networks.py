@@ -140,22 +140,38 @@ class Generator(nn.Module):
     """ResNet generator; its first half is the encoder whose features the contrastive losses compare.
 
     `width` (ngf) is the number of channels of the first convolution, `blocks` that of residual blocks.
+    `resampling` is "blur", or "strided" as in CycleGAN (Zhu et al., ICCV 2017, https://arxiv.org/abs/1703.10593):
+    there the convolutions themselves have stride 2, transposed ones on the way up, and blocks begin at index 10.
     Pictures are RGB in [-1, 1], B×3×H×W with H and W divisible by 4 and at least 8.
     """
 
-    def __init__(self, width: int = 64, blocks: int = 9):
+    def __init__(self, width: int = 64, blocks: int = 9, resampling: str = "blur"):
         super().__init__()
         w = width
-        self.model = nn.Sequential(
-            ReflectPad(3), nn.Conv2d(3, w, 7), InstanceNorm(), nn.ReLU(True),  # 0–3
-            nn.Conv2d(w, 2 * w, 3, padding=1), InstanceNorm(), nn.ReLU(True), BlurDown(2 * w),  # 4–7
-            nn.Conv2d(2 * w, 4 * w, 3, padding=1), InstanceNorm(), nn.ReLU(True), BlurDown(4 * w),  # 8–11
-            *[ResidualBlock(4 * w) for _ in range(blocks)],  # 12–20 with 9 blocks
-            BlurUp(4 * w), nn.Conv2d(4 * w, 2 * w, 3, padding=1), InstanceNorm(), nn.ReLU(True),
-            BlurUp(2 * w), nn.Conv2d(2 * w, w, 3, padding=1), InstanceNorm(), nn.ReLU(True),
-            ReflectPad(3), nn.Conv2d(w, 3, 7), nn.Tanh(),
-        )
-        self.width, self.blocks = width, blocks
+        first = [ReflectPad(3), nn.Conv2d(3, w, 7), InstanceNorm(), nn.ReLU(True)]  # 0–3
+        if resampling == "blur":
+            down = [
+                nn.Conv2d(w, 2 * w, 3, padding=1), InstanceNorm(), nn.ReLU(True), BlurDown(2 * w),  # 4–7
+                nn.Conv2d(2 * w, 4 * w, 3, padding=1), InstanceNorm(), nn.ReLU(True), BlurDown(4 * w),  # 8–11
+            ]
+            up = [
+                BlurUp(4 * w), nn.Conv2d(4 * w, 2 * w, 3, padding=1), InstanceNorm(), nn.ReLU(True),
+                BlurUp(2 * w), nn.Conv2d(2 * w, w, 3, padding=1), InstanceNorm(), nn.ReLU(True),
+            ]
+        else:
+            down = [
+                nn.Conv2d(w, 2 * w, 3, stride=2, padding=1), InstanceNorm(), nn.ReLU(True),  # 4–6
+                nn.Conv2d(2 * w, 4 * w, 3, stride=2, padding=1), InstanceNorm(), nn.ReLU(True),  # 7–9
+            ]
+            double = dict(kernel_size=3, stride=2, padding=1, output_padding=1)  # doubles the grid exactly
+            up = [
+                nn.ConvTranspose2d(4 * w, 2 * w, **double), InstanceNorm(), nn.ReLU(True),
+                nn.ConvTranspose2d(2 * w, w, **double), InstanceNorm(), nn.ReLU(True),
+            ]
+        inner = [ResidualBlock(4 * w) for _ in range(blocks)]  # 12–20 with 9 blocks; strided: 10–18
+        last = [ReflectPad(3), nn.Conv2d(w, 3, 7), nn.Tanh()]
+        self.model = nn.Sequential(*first, *down, *inner, *up, *last)
+        self.width, self.blocks, self.resampling = width, blocks, resampling
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -267,14 +283,21 @@ def tokens(features: Tensor) -> Tensor:
     return features.flatten(2).transpose(1, 2)
 
 
-def feature_channels(width: int, layers: tuple[int, ...]) -> list[int]:
-    """Channels of the generator's features at `layers`, known before any picture is seen."""
-    return [3 if l == 0 else width if l < 4 else 2 * width if l < 8 else 4 * width for l in layers]
+def feature_channels(width: int, layers: tuple[int, ...], resampling: str = "blur") -> list[int]:
+    """Channels of the generator's features at `layers` up to the last block, known before any picture is seen."""
+    wide = 8 if resampling == "blur" else 7  # the first layer of 4·width channels
+    return [3 if l == 0 else width if l < 4 else 2 * width if l < wide else 4 * width for l in layers]
+
+
+def feature_stride(layer: int, resampling: str = "blur") -> int:
+    """Pixels per position of the generator's features at `layer`, up to the last block."""
+    half, quarter = (7, 11) if resampling == "blur" else (4, 7)
+    return 1 if layer < half else 2 if layer < quarter else 4
 
 
 def initialise(net: nn.Module) -> None:
     """Xavier normal with gain 0.02, biases 0."""
     for module in net.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             nn.init.xavier_normal_(module.weight, gain=0.02)
             nn.init.zeros_(module.bias)

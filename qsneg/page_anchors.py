@@ -11,6 +11,7 @@ from qsneg.scales import Scaled, by_log, power, shared_limits
 
 NAME, TITLE = "anchors", "Anchors"
 CONTROLS = ("layer", "mode", "anchors", "scale", "seed", "opacity")
+NEEDS_HEADS = False  # entropies are those of raw features
 
 
 def prepare(view: View, choice: Choice) -> None:
@@ -41,7 +42,7 @@ def words(result: Inspection) -> str:
     median = power(float(np.median(result.log_entropy)))
     text += f"Median entropy {median} nats, of at most {np.log(result.entropy.size):.1f}."
     if result.underflow:
-        text += f" In {result.underflow} of {result.entropy.size} positions it is 0 to float32."
+        text += f" Rounded to float32 it is 0 at {result.underflow:,} of {result.entropy.size:,} positions."
     return text
 
 
@@ -58,8 +59,8 @@ def histograms(found: dict[str, Inspection], choice: Choice) -> dict[str, str]:
             for m, v in values.items()}  # fmt: skip
 
 
-def html(seen: dict[str, View], choice: Choice) -> str:
-    """The page under its controls."""
+def html(seen: dict[str, View], choice: Choice, absent: dict[str, str] | None = None) -> str:
+    """The page under its controls; `absent` are the methods that it cannot show, with the reason."""
     found, scaled = look(seen, choice)
     first = next(iter(found.values()))
     grid, size, bars, num = first.grid, first.grid.size, histograms(found, choice), len(first.anchors)
@@ -78,7 +79,7 @@ def html(seen: dict[str, View], choice: Choice) -> str:
     source = figures.figure(
         "source",
         figures.stack("source", size, "The source"),
-        f"{size[0]} × {size[1]} pixels; the grid of {layer} has {grid.shape[0]} × {grid.shape[1]} positions.",
+        f"{size[0]} × {size[1]} pixels; the grid of {layer} has {grid.shape[0]} rows of {grid.shape[1]} positions.",
     )
     random = figures.figure("source", figures.stack("source", size, f"{num} random positions on the source",
                             marks=figures.dots(grid, first.random, ranked=False), grey=True),
@@ -94,14 +95,16 @@ def html(seen: dict[str, View], choice: Choice) -> str:
                 "Each position's attention entropy over the greyed source: low stands out, high resembles much else.",
                 entropies,
                 source,
+                absent,
             ),
             figures.row(
                 f"Anchors, the {num} positions of lowest entropy",
                 "Brighter dots rank higher. Random positions are those that CUT would ask instead.",
                 anchors,
                 random,
+                absent,
             ),
-            figures.row("Distribution of entropies", "How many positions have which entropy.", counts, legend),
+            figures.row("Distribution of entropies", "How many positions have which entropy.", counts, legend, absent),
         )
     )
 

@@ -12,6 +12,7 @@ from qsneg.scales import Scaled, by_log, linear
 
 NAME, TITLE = "attention", "Attention"
 CONTROLS = ("layer", "mode", "scale", "row", "column", "count", "radius", "opacity")
+NEEDS_HEADS = False  # the attention rows are those of raw features; for similarities the page says what is missing
 PLACES = ("source", "result")
 SAID = {"source": "source", "result": "translation"}
 
@@ -21,20 +22,22 @@ class Looked:
     """One method's maps for the query, each H×W; boxes n×2 are the nearest patches by place."""
 
     attention: np.ndarray  # natural logarithm of the row; nan outside a local window
-    similarity: dict[str, np.ndarray]  # cosine, by place
+    similarity: dict[str, np.ndarray]  # cosine, by place; empty for a model without heads
     boxes: dict[str, np.ndarray]
     position: tuple[int, int]
+    lacks: str  # why there are no similarities
 
 
 def prepare(view: View, choice: Choice) -> None:
     """The slow part, once per layer: projecting all positions."""
-    for which in PLACES:
+    for which in () if view.weights.lacks() else PLACES:
         for _ in view.blocks(choice.layer, which):
             pass
 
 
 def scale(choice: Choice) -> str:
-    return choice.scale or "logarithmic"
+    """By rank unless chosen otherwise: a row spans hundreds of orders of magnitude."""
+    return choice.scale or "by rank"
 
 
 def look(seen: dict[str, View], choice: Choice) -> dict[str, Looked]:
@@ -44,18 +47,19 @@ def look(seen: dict[str, View], choice: Choice) -> dict[str, Looked]:
         choice.check(view)
         position = choice.position(view.grid(choice.layer))
         row = view.log_attention(choice.layer, position, "local" if choice.mode == "local" else "global")
-        similar = {which: view.similarity(choice.layer, position, which) for which in PLACES}
+        places, lacks = ((), view.weights.lacks()) if view.weights.lacks() else (PLACES, "")
+        similar = {which: view.similarity(choice.layer, position, which) for which in places}
         near = {which: neighbours(m, position, choice.count, choice.radius) for which, m in similar.items()}
-        found[method] = Looked(np.where(np.isfinite(row), row, np.nan), similar, near, position)
+        found[method] = Looked(np.where(np.isfinite(row), row, np.nan), similar, near, position, lacks)
     return found
 
 
 def scaled(found: dict[str, Looked], choice: Choice) -> tuple[dict[str, Scaled], dict[str, dict[str, Scaled]]]:
     """The maps as they are coloured: attention under one scale, similarities in both places under another."""
     rows = by_log({m: f.attention for m, f in found.items()}, scale(choice), "attention")
-    every = {(m, which): f.similarity[which] for m, f in found.items() for which in PLACES}
-    similar = linear(every, "cosine similarity", (None, 1.0))
-    return rows, {m: {which: similar[m, which] for which in PLACES} for m in found}
+    every = {(m, which): values for m, f in found.items() for which, values in f.similarity.items()}
+    similar = linear(every, "cosine similarity", (None, 1.0)) if every else {}
+    return rows, {m: {which: similar[m, which] for which in f.similarity} for m, f in found.items()}
 
 
 def words(f: Looked) -> str:
@@ -64,7 +68,8 @@ def words(f: Looked) -> str:
     half = int(np.searchsorted(np.cumsum(weights), 0.5)) + 1
     own = float(np.exp(f.attention[f.position]))
     held = "99.9\u202f% or more" if own >= 0.9995 else f"{own:.1%}".replace("%", "\u202f%")
-    return f"The query gives {held} of its attention to itself; half of all lies on {half} of {weights.size} positions."
+    share = f"half of it goes to {half:,} of {weights.size:,} positions"
+    return f"The query gives {held} of its attention to itself; {share}."
 
 
 def nearest_words(f: Looked, which: str) -> str:
@@ -77,8 +82,8 @@ def nearest_words(f: Looked, which: str) -> str:
     return f"Its own place: <b>{f.similarity[which][f.position]:.2f}</b>. Nearest others: {first}."
 
 
-def html(seen: dict[str, View], choice: Choice) -> str:
-    """The page under its controls."""
+def html(seen: dict[str, View], choice: Choice, absent: dict[str, str] | None = None) -> str:
+    """The page under its controls; `absent` are the methods that it cannot show, with the reason."""
     found = look(seen, choice)
     rows, similar = scaled(found, choice)
     view = next(iter(seen.values()))
@@ -98,7 +103,7 @@ def html(seen: dict[str, View], choice: Choice) -> str:
             "source", f"{name}: attention of the query at {place}, over the source", rows[method].values, ring
         )
         lines["attention"].append(figures.figure(method, drawn + figures.scaled_bar(rows[method]), words(f)))
-        for which in PLACES:
+        for which in f.similarity:
             under = "source" if which == "source" else f"result-{method}"
             own = figures.ring(grid, position, filled=which == "result")
             drawn = picture(
@@ -127,6 +132,7 @@ def html(seen: dict[str, View], choice: Choice) -> str:
         "that keeps what it shows is most similar there."
     )
     layer = f"layer {choice.layer}"
+    without = {method: f.lacks for method, f in found.items() if f.lacks} | (absent or {})
     return "".join(
         (
             figures.row(
@@ -134,18 +140,21 @@ def html(seen: dict[str, View], choice: Choice) -> str:
                 "Where the query's attention goes, in each method's own features. It sums to 1.",
                 lines["attention"],
                 lead,
+                absent,
             ),
             figures.row(
                 "Similarity in the source",
                 "After the projection head, as the loss compares them; one scale for both rows.",
                 lines["source"],
                 near,
+                without,
             ),
             figures.row(
                 "Similarity in the translation",
                 "Bright away from the ring: the translation shows the same thing there too.",
                 lines["result"],
                 other,
+                without,
             ),
         )
     )
@@ -165,6 +174,11 @@ def facts(found: dict[str, Looked], seen: dict[str, View], choice: Choice) -> di
             "grid": list(grid.shape),
             "attention_to_itself": float(np.exp(f.attention[f.position])),
             "attention_sum": float(weights.sum()),
+        }
+        if f.lacks:
+            out[method]["lacks"] = f.lacks
+            continue
+        out[method] |= {
             "similarity_at_its_place_in_the_translation": float(f.similarity["result"][f.position]),
             "nearest": {
                 SAID[w]: [{"position": p.tolist(), "cosine": float(f.similarity[w][tuple(p)])} for p in f.boxes[w]]
@@ -188,7 +202,7 @@ def files(seen: dict[str, View], choice: Choice) -> dict:
             f"{method}/attention.png": overlays.ring(drawn, at, grid),
             f"{method}/attention-bar.png": overlays.colour_bar((0, 1), rows[method].label, ticks=rows[method].ticks),
         }
-        for which in PLACES:
+        for which in f.similarity:
             s = similar[method][which]
             below = view.source if which == "source" else seen[method].result
             drawn = overlays.boxes(overlays.heat(below, s.values, grid, (0, 1)), f.boxes[which], grid)
@@ -198,7 +212,7 @@ def files(seen: dict[str, View], choice: Choice) -> dict:
             }
         out[f"{method}/arrays.npz"] = (
             {"log_attention": f.attention, "position": np.array(f.position)}
-            | {f"similarity_{SAID[w]}": f.similarity[w] for w in PLACES}
-            | {f"nearest_{SAID[w]}": f.boxes[w] for w in PLACES}
+            | {f"similarity_{SAID[w]}": f.similarity[w] for w in f.similarity}
+            | {f"nearest_{SAID[w]}": f.boxes[w] for w in f.boxes}
         )
     return out | {"summary.json": facts(found, seen, choice)}

@@ -123,7 +123,7 @@ def layer_of(film: Recorded, choice: FilmChoice) -> int:
 
 def html(films: dict[str, Recorded], choice: FilmChoice, methods: list[str], family: str) -> str:
     """The page under its controls; `methods` are those chosen, with or without a film."""
-    missing = [m for m in methods if m not in films]
+    missing = [m for m in methods if m not in films and m != "own"]  # weights that were opened have none
     words = "".join(
         f'<p class="note">{TITLES[m]}: no film beside its weights (<code>{family}/{m}.film</code>).</p>'
         for m in missing
@@ -148,7 +148,7 @@ def html(films: dict[str, Recorded], choice: FilmChoice, methods: list[str], fam
             parts["anchors"].append(f'<div class="layer" {span}>{drawn(figures.dots(grid, anchors))}</div>')
             parts["bar"].append(f"<div {span}>{figures.scaled_bar(s)}</div>")
             said = f"{held:.0%} of the anchors lie on {area:.0%} of the picture.".replace("%", "\u202f%")
-            parts["words"].append(f"<span {span}>Step {film.steps[at]}: {said}</span>")
+            parts["words"].append(f"<span {span}>Step {film.steps[at]:,}: {said}</span>")
         below = under("film-source", choice.picture, grey=True)
         for kind, base in (("translation", ""), ("entropy", below), ("anchors", below)):
             picture = frame(base + "".join(parts[kind]), f"{name}: {kind} of picture {choice.picture + 1}")
@@ -168,7 +168,7 @@ def html(films: dict[str, Recorded], choice: FilmChoice, methods: list[str], fam
         'class="play">Play'
         f'</button><input type="range" min="0" max="{last}" value="{last}" step="1" list="film-marks" '
         'aria-label="Frame of the film">'
-        f'<datalist id="film-marks">{marks}</datalist><output>step {steps[-1]}</output></div>'
+        f'<datalist id="film-marks">{marks}</datalist><output>step {steps[-1]:,}</output></div>'
         + figures.row("Translation", "As recorded, 192 × 192 pixels.", lines["translation"], source)
         + figures.row(
             f"Entropy, {shown}",

@@ -10,6 +10,7 @@ from qsneg.scales import Scaled, linear
 
 NAME, TITLE = "loss", "Loss"
 CONTROLS = ("layer", "mode", "seed", "opacity")
+NEEDS_HEADS = True
 NUM = 256  # negatives
 KINDS = {"loss": "contrastive loss, nats", "similarity": "cosine similarity to the positive"}
 
@@ -45,12 +46,12 @@ def words(result: Inspection, count: int) -> str:
     held, area = report.concentration(hard, result.grid.shape)
     return (
         f"<b>Mean {result.loss.mean():.2f} nats</b> (a guess among {count} negatives: {np.log(count + 1):.2f}). Of the "
-        f"worst tenth of the patches {held:.0%} lie on {area:.0%} of the picture."
+        f"worst tenth of the patches, {held:.0%} lie on {area:.0%} of the picture."
     ).replace("%", "\u202f%")
 
 
-def html(seen: dict[str, View], choice: Choice) -> str:
-    """The page under its controls."""
+def html(seen: dict[str, View], choice: Choice, absent: dict[str, str] | None = None) -> str:
+    """The page under its controls; `absent` are the methods that it cannot show, with the reason."""
     results, scaled = look(seen, choice)
     grid = next(iter(results.values())).grid
     lines: dict[str, list[str]] = {kind: [] for kind in KINDS}
@@ -73,11 +74,13 @@ def html(seen: dict[str, View], choice: Choice) -> str:
         "One scale for all methods; each under its own negatives, so a low loss may also mean easy negatives.",
         lines["loss"],
         source,
+        absent,
     ) + figures.row(
         "Similarity to the positive",
         "Of the translation's patch to the same place of the source, over the translation.",
         lines["similarity"],
         figures.legend("High where the translation has kept what the source shows there."),
+        absent,
     )
 
 

@@ -10,6 +10,7 @@ from qsneg.scales import Scaled, linear
 
 NAME, TITLE = "negatives", "Hard negatives"
 CONTROLS = ("layer", "mode", "row", "column", "seed", "opacity")
+NEEDS_HEADS = True
 HARDEST = 10  # patches shown
 NUM = 256  # in-image negatives
 
@@ -71,9 +72,9 @@ def words(q: Query) -> str:
 
 
 def share_words(q: Query) -> str:
-    names = {"positive": "the positive", "in_image": "in-image", "generated": "generated negatives"}
+    names = {"positive": "positive", "in_image": "in-image", "generated": "generated negatives"}
     parts = [f"{names[k]} {v:.0%}".replace("%", "\u202f%") for k, v in q.shares.items()]
-    return "Of the softmax, were all in it: " + ", ".join(parts) + "."
+    return "Shares of the softmax with all of them in it: " + ", ".join(parts) + "."
 
 
 def limits(found: dict[str, Query]) -> tuple[float, float]:
@@ -107,8 +108,8 @@ def patches(q: Query, view: View, layer: int) -> str:
     return '<div class="patches">' + "".join(f"<div>{s}</div>" for s in shown) + "</div>"
 
 
-def html(seen: dict[str, View], choice: Choice) -> str:
-    """The page under its controls."""
+def html(seen: dict[str, View], choice: Choice, absent: dict[str, str] | None = None) -> str:
+    """The page under its controls; `absent` are the methods that it cannot show, with the reason."""
     found = look(seen, choice)
     scaled, plotted = maps(seen, found, choice), strips(found)
     view = next(iter(seen.values()))
@@ -154,6 +155,7 @@ def html(seen: dict[str, View], choice: Choice) -> str:
                 "them: how similar every patch of the source is.",
                 places,
                 lead,
+                absent,
             ),
             figures.row(
                 "How close they are",
@@ -164,6 +166,7 @@ def html(seen: dict[str, View], choice: Choice) -> str:
                     "and to generated ones. For QS-Attn, at layers 12 and 16, in-image negatives are the "
                     "gathered values of its anchors."
                 ),
+                absent,
             ),
             figures.row(
                 "The hardest, as patches",
@@ -172,6 +175,7 @@ def html(seen: dict[str, View], choice: Choice) -> str:
                 figures.legend(
                     "The query's patch in the source and in each translation.", f'<div class="patches">{pairs}</div>'
                 ),
+                absent,
             ),
             figures.row(
                 "In two dimensions",
@@ -181,6 +185,7 @@ def html(seen: dict[str, View], choice: Choice) -> str:
                     "Open ring: the query. Filled: its positive. Open dots: in-image negatives. Triangles: "
                     "generated negatives. Move the noise seed to see how they vary."
                 ),
+                absent,
             ),
         )
     )

@@ -1,8 +1,9 @@
 """The pages that read arrays, by name; what is common to them; what a click costs.
 
 Every page is a module with `NAME`, `TITLE`, `CONTROLS`, and functions of the views by method and a `Choice`:
-`prepare(view, choice)` computes what is slow, once; `html(seen, choice)` draws the page; `files(seen, choice)` gives
-everything on it as files. None of them runs a generator.
+`prepare(view, choice)` computes what is slow, once; `html(seen, choice, absent)` draws the page; `files(seen, choice)`
+gives everything on it as files. None of them runs a generator. `NEEDS_HEADS` says whether a model without projection
+heads cannot be shown; see `split`.
 """
 
 import statistics
@@ -33,6 +34,32 @@ def head(seen: dict[str, View], choice: Choice, family: str, size: int, name: st
             "with all: local mode is shown."
         )
     return f'<p class="summary">{text}</p>'
+
+
+def split(name: str, seen: dict[str, View], choice: Choice) -> tuple[dict[str, View], dict[str, str]]:
+    """The views that a page can show, and of the others the reason why not: opened or imported models may lack heads,
+    and may have other layers and grids than the first.
+
+    Raises:
+        ValueError: with the reason, if none can be shown.
+    """
+    able, absent = {}, {}
+    for method, view in seen.items():
+        reason = view.weights.lacks(negatives=True) if PAGES[name].NEEDS_HEADS else ""
+        if choice.layer not in view.config.layers:
+            layers = ", ".join(map(str, view.config.layers))
+            reason = reason or f"There is no layer {choice.layer} to compare in this model: choose one of {layers}."
+        elif able and view.grid(choice.layer) != (first := next(iter(able.values())).grid(choice.layer)):
+            own = view.grid(choice.layer).stride
+            reason = reason or (f"At layer {choice.layer} this generator has {own} pixels per position and the first model "
+                                f"{first.stride}: choose layer 0, 12 or 16.")  # fmt: skip
+        if reason:
+            absent[method] = reason
+        else:
+            able[method] = view
+    if not able:
+        raise ValueError(next(iter(absent.values())))
+    return able, absent
 
 
 def click_seconds(seen: dict[str, View], layer: int = 12, rounds: int = 7) -> dict[str, float]:

@@ -56,9 +56,14 @@ def summary(view: View, result: Inspection) -> dict:
         "method": view.weights.title, "layer": result.layer, "mode": result.mode, "grid": list(result.grid.shape),
         "picture": list(view.source.size), "anchors": len(result.anchors), "log_entropy_nats": quartiles,
         "entropy_maximum_possible_nats": float(np.log(result.entropy.size)), "underflow": result.underflow,
-        "loss_mean_nats": float(result.loss.mean()), "similarity_mean": float(result.similarity.mean()),
-        "probability_mean": float(result.probability.mean()), "in_words": sentence(result),
+        "in_words": sentence(result),
     }
+    for name, field in (("loss_mean_nats", result.loss), ("similarity_mean", result.similarity),
+                        ("probability_mean", result.probability)):  # fmt: skip
+        if field is not None:
+            values[name] = float(field.mean())
+    if lacks := view.weights.lacks(negatives=True):
+        values |= {"lacks": lacks, "in_words": f"{values['in_words']} {lacks}"}
     if result.negatives is not None:
         values |= {"negatives": len(result.negatives), "diversity": result.diversity}
     return values
@@ -69,7 +74,6 @@ def draw(view: View, result: Inspection) -> dict[str, Image.Image]:
     grid, source = result.grid, view.source
     log = result.log_entropy
     limits = (float(log.min()), float(log.max()))
-    losses = (0.0, float(result.loss.max()))
     plain = overlays.canvas(source, grey=True)
     pictures = {
         "source": source,
@@ -77,11 +81,15 @@ def draw(view: View, result: Inspection) -> dict[str, Image.Image]:
         "entropy": overlays.heat(source, log, grid, limits),
         "anchors": overlays.dots(overlays.canvas(source), result.anchors, grid),
         "random": overlays.dots(plain, result.random, grid, ranked=False),
-        "loss": overlays.heat(source, result.loss, grid, losses),
-        "similarity": overlays.heat(source, result.similarity, grid, (-1.0, 1.0)),
         "entropy-bar": overlays.colour_bar(limits, "log-entropy, ln nats"),
-        "loss-bar": overlays.colour_bar(losses, "contrastive loss, nats"),
     }
+    if result.loss is not None:
+        losses = (0.0, float(result.loss.max()))
+        pictures |= {
+            "loss": overlays.heat(source, result.loss, grid, losses),
+            "similarity": overlays.heat(source, result.similarity, grid, (-1.0, 1.0)),
+            "loss-bar": overlays.colour_bar(losses, "contrastive loss, nats"),
+        }
     if result.nearest is not None:
         pictures["negatives"] = overlays.triangles(plain, result.nearest, grid)
     return pictures

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from qsneg.compare import Models, Refused, Source
+from qsneg.compare import OWN, Models, Refused, Source
 from qsneg.config import TITLES
 from qsneg.images import short_size
 from qsneg.inspect import View, observe
@@ -24,13 +24,19 @@ LIMIT = 1536 << 20  # bytes of all views
 
 @dataclass(frozen=True)
 class Subject:
-    """What a visitor looks at: a picture's file and digest, the family, its methods, the working size asked for."""
+    """What a visitor looks at: a picture's file and digest, the family, its methods, the working size asked for, and
+    what names the visitor's own weights, which are method "own"."""
 
     path: str
     digest: str
     family: str
     methods: tuple[str, ...]
     size: int
+    own: str = ""
+
+    def home(self, method: str) -> str:
+        """Where `Models.translator` finds a method: the family, or what names the visitor's own weights."""
+        return self.own if method == OWN else self.family
 
 
 def inspected_size(picture: tuple[int, int], size: int, most: int = MOST) -> int:
@@ -53,7 +59,7 @@ class Views:
         self._kept, self._work = threading.Lock(), threading.Lock()
 
     def key(self, subject: Subject, method: str) -> tuple:
-        return subject.digest, subject.family, method, subject.size
+        return subject.digest, subject.home(method), method, subject.size
 
     def find(self, subject: Subject, method: str) -> View | None:
         """The view if it is there."""
@@ -80,7 +86,7 @@ class Views:
 
     def make(self, subject: Subject, method: str) -> View:
         source = Source.read(subject.path)
-        translator = self.models.translator(subject.family, method)
+        translator = self.models.translator(subject.home(method), method)
         size = inspected_size(source.image.size, subject.size)
         try:
             return observe(translator, source.at(size), size)

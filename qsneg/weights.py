@@ -1,7 +1,8 @@
 """Exported weights: one safetensors file per model, with its configuration and card in the metadata.
 
 A file holds float16 tensors under `generator.` (the moving average), `heads.`, and for NEGCUT
-`negative_generator.` and `slow_heads.`: everything that translating and inspecting need.
+`negative_generator.` and `slow_heads.`: everything that translating and inspecting need. Of an imported model (see
+`qsneg.importing`) only the generator must be there.
 
     from qsneg.weights import load
     weights = load("horse2zebra-drawn/cut")
@@ -11,18 +12,21 @@ A file holds float16 tensors under `generator.` (the moving average), `heads.`, 
 import dataclasses
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import safetensors
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from qsneg.config import TITLES, ModelConfig
 from qsneg.networks import Generator, NegativeGenerator, ProjectionHeads, feature_channels
 
 FOLDER = Path(os.environ.get("QSNEG_CHECKPOINTS", Path(__file__).parent.parent / "checkpoints"))
+
+PARTS = ("generator", "heads", "negative_generator", "slow_heads")
 
 
 @dataclass
@@ -31,7 +35,7 @@ class Weights:
 
     config: ModelConfig
     generator: Generator
-    heads: ProjectionHeads
+    heads: ProjectionHeads | None  # None where only the generator was imported
     negative_generator: NegativeGenerator | None = None
     slow_heads: ProjectionHeads | None = None
     card: dict = field(default_factory=dict)  # data, steps, seed, time, machine, figures
@@ -41,16 +45,25 @@ class Weights:
     def title(self) -> str:
         return TITLES[self.config.method]
 
+    def lacks(self, negatives: bool = False) -> str:
+        """Why similarities (with `negatives`: also losses) cannot be computed, in one sentence; "" if they can."""
+        if self.heads is None:
+            return "This model came without projection heads, which similarities, losses and negatives need."
+        if negatives and self.config.method.endswith("negcut") and self.negative_generator is None:
+            return "This model came without its negative generator, which its losses and negatives need."
+        return ""
+
     def parts(self) -> dict[str, nn.Module]:
-        names = ("generator", "heads", "negative_generator", "slow_heads")
-        return {n: getattr(self, n) for n in names if getattr(self, n) is not None}
+        return {n: getattr(self, n) for n in PARTS if getattr(self, n) is not None}
 
     @classmethod
-    def empty(cls, config: ModelConfig) -> "Weights":
-        """Freshly initialised networks for a configuration."""
-        channels = feature_channels(config.width, config.layers)
-        weights = cls(config, Generator(config.width, config.blocks), ProjectionHeads(channels, config.dim))
-        if config.method.endswith("negcut"):
+    def empty(cls, config: ModelConfig, parts: Collection[str] = PARTS) -> "Weights":
+        """Freshly initialised networks for a configuration: of `parts`, those that its method has."""
+        channels = feature_channels(config.width, config.layers, config.resampling)
+        weights = cls(config, Generator(config.width, config.blocks, config.resampling), None)
+        if "heads" in parts:
+            weights.heads = ProjectionHeads(channels, config.dim)
+        if config.method.endswith("negcut") and "negative_generator" in parts:
             weights.negative_generator = NegativeGenerator(len(config.layers), config.dim, config.noise_dim)
             weights.slow_heads = ProjectionHeads(channels, config.dim)
         for net in weights.parts().values():
@@ -109,19 +122,34 @@ def load(name: Path | str, folder: Path | str | None = None) -> Weights:
     """
     path = find(name, folder)
     config, card = read_metadata(path)
-    weights = Weights.empty(config)
-    weights.card, weights.path = card, path
-    tensors = load_file(path)
-    for part, net in weights.parts().items():
-        state = {k.removeprefix(part + "."): v.float() for k, v in tensors.items() if k.startswith(part + ".")}
-        try:
-            missing, unexpected = net.load_state_dict(state, strict=False)
-        except RuntimeError as error:
-            raise ValueError(f"The tensors in '{path}' do not fit its configuration: {str(error).splitlines()[-1].strip()}") from None
-        missing = [k for k in missing if not k.endswith(".filt")]
+    states: dict[str, dict[str, Tensor]] = {"generator": {}}
+    for key, tensor in load_file(path).items():
+        part, _, name = key.partition(".")
+        states.setdefault(part, {})[name] = tensor
+    for part, net in expected(config, states).items():
+        shapes = {k: tuple(v.shape) for k, v in net.state_dict().items() if not k.endswith(".filt")}
+        for name in shapes.keys() & states[part].keys():
+            if shapes[name] != (found := tuple(states[part][name].shape)):
+                raise ValueError(f"The tensors in '{path}' do not fit its configuration: {part}.{name} is "
+                                 f"{in_words(found)} and should be {in_words(shapes[name])}.")  # fmt: skip
+        missing, unexpected = shapes.keys() - states[part].keys(), states[part].keys() - shapes.keys()
         if missing or unexpected:
             raise ValueError(f"'{path}' is incomplete: {part} lacks {len(missing)} tensors and has {len(unexpected)} unknown ones.")
+    weights = Weights.empty(config, states)
+    weights.card, weights.path = card, path
+    for part, net in weights.parts().items():
+        net.load_state_dict({name: tensor.float() for name, tensor in states[part].items()}, strict=False)
     return weights
+
+
+def expected(config: ModelConfig, parts: Collection[str] = PARTS) -> dict[str, nn.Module]:
+    """The networks of a configuration with names and shapes but no numbers: nothing of their size is allocated."""
+    with torch.device("meta"):
+        return Weights.empty(config, parts).parts()
+
+
+def in_words(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "a single number"
 
 
 def find(name: Path | str, folder: Path | str | None = None) -> Path:
@@ -151,13 +179,15 @@ def from_hub(repository: str, filename: str) -> Path:
     """
     from huggingface_hub import hf_hub_download, logging
 
+    from qsneg import hub
+
     logging.set_verbosity_error()  # its retries are not for the user, who gets one sentence
     try:
         return Path(hf_hub_download(repository, filename))
     except Exception as error:  # the hub's client raises its own, httpx's and OSError
         raise FileNotFoundError(
             f"No weights called '{repository}' in the checkpoint folder, and '{filename}' of the Hugging Face repository "
-            f"'{repository}' could not be fetched ({type(error).__name__})."
+            f"'{repository}' could not be fetched: {hub.reason(error)}."
         ) from None
 
 

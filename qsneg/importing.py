@@ -1,0 +1,264 @@
+"""Published weights into qsneg's own format: generators of CUT, FastCUT, QS-Attn, NEGCUT and CycleGAN.
+
+    python -m qsneg import --method cut --generator latest_net_G.pth --heads latest_net_F.pth --out cut.safetensors
+    python -m qsneg import --method cyclegan --generator latest_net_G.pth --out cyclegan.safetensors
+
+Files are PyTorch's (.pth, .pt: zip files, and the older ones before version 1.6) or safetensors, with or without a
+`module.` prefix. Of a PyTorch file only tensors are read: nothing in it is run. Width, blocks and resampling are read
+off the tensors; what is of another kind is refused with what was found.
+"""
+
+import warnings
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from qsneg import weights
+from qsneg.config import ModelConfig
+from qsneg.weights import Weights, expected, in_words
+
+LAYERS = ModelConfig().layers
+KINDS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+UNDERSTOOD = (
+    "understood are ResNet generators of CUT, FastCUT, QS-Attn, NEGCUT and CycleGAN (model.<index>.weight, "
+    "model.<index>.conv_block.<index>.weight), without parameters in their norms"
+)
+LARGEST = 65504.0  # of float16, in which weights are saved
+Tensors = dict[str, Tensor]
+
+
+def convert(
+    method: str,
+    generator: Path | str,
+    heads: Path | str | None = None,
+    negatives: Path | str | None = None,
+    slow_heads: Path | str | None = None,
+    layers: tuple[int, ...] | None = None,
+    attention: str = "global",
+) -> Weights:
+    """The model in published files, in float32 with all its digits; `weights.save` makes it a file of qsneg's.
+
+    Args:
+        method: one of `config.METHODS`, or cyclegan.
+        generator: the file of the generator; the others may be missing, and what they are needed for then says so.
+        heads: the file of the projection heads.
+        negatives: NEGCUT's negative generator; it needs `heads` and `slow_heads`.
+        slow_heads: NEGCUT's slow copy of the heads.
+        layers: the generator layers that the heads belong to; None: the papers' 0, 4, 8, 12 and 16.
+        attention: QS-Attn's mode: global, local or local+global.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if a file is of another kind, or the files do not belong together.
+    """
+    if (negatives or slow_heads) and not (heads and negatives and slow_heads and method.endswith("negcut")):
+        raise ValueError("A negative generator belongs to negcut or fastnegcut, and is imported together with its heads "
+                         "and slow heads: give --heads, --negatives and --slow-heads.")  # fmt: skip
+    state = read(generator)
+    values = architecture(state, generator)
+    last = ModelConfig(layers=(0,), **values).last_layer
+    values |= dict(method=method, attention=attention, layers=layers or tuple(n for n in LAYERS if n <= last))
+    values["attention_layers"] = tuple(n for n in ModelConfig().attention_layers if n in values["layers"])
+    states = {"generator": state}
+    if heads:
+        states["heads"] = read(heads)
+        values["dim"] = heads_width(states["heads"], heads)
+    if negatives:
+        states |= {"negative_generator": read(negatives), "slow_heads": read(slow_heads)}
+        values["noise_dim"] = noise_width(states["negative_generator"], values["dim"], negatives)
+    config = ModelConfig(**values)
+    files = {"generator": generator, "heads": heads, "negative_generator": negatives, "slow_heads": slow_heads}
+    for part, net in expected(config, states).items():
+        compare(states[part], net.state_dict(), part, files[part])
+    made = Weights.empty(config, states)
+    check_filters(state, made.generator.state_dict(), generator)
+    for part, net in made.parts().items():
+        net.load_state_dict(states[part], strict=False)
+    made.card = {"imported": {part: Path(file).name for part, file in files.items() if file}}
+    return made
+
+
+def open_file(path: Path | str) -> Weights:
+    """A file of either kind: one of qsneg's own, or a published generator, which is taken as it is, without heads.
+
+    Raises:
+        FileNotFoundError, ValueError: see `weights.load` and `convert`.
+    """
+    path = Path(path)
+    if path.suffix == ".safetensors" and is_own(path):
+        return weights.load(path)
+    strided = architecture(read(path), path)["resampling"] == "strided"
+    return convert("cyclegan" if strided else "cut", path)
+
+
+def is_own(path: Path) -> bool:
+    import safetensors
+
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return "config" in (file.metadata() or {})
+    except (safetensors.SafetensorError, OSError):
+        return False
+
+
+# --- files ---
+
+
+def read(path: Path | str) -> Tensors:
+    """The tensors of a file by name, in float32, without a `module.` prefix, and named as qsneg names them.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no dictionary of tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file '{path}'.")
+    state = load_tensors(path)
+    if not isinstance(state, dict):
+        found = type(state).__name__
+        raise ValueError(f"'{path}' holds a {found} and should hold a dictionary of tensors: {UNDERSTOOD}.")
+    odd = [f"{k} ({type(v).__name__})" for k, v in state.items() if not isinstance(k, str) or not isinstance(v, Tensor)]
+    if odd or not state:
+        what = f"such as {', '.join(odd[:3])}" if odd else "being empty"
+        raise ValueError(f"'{path}' holds other things than tensors, {what}: save the network's state_dict() alone.")
+    state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    if any(name.startswith("generator.model.") for name in state):
+        raise ValueError(f"'{path}' is a file of qsneg already: it needs no import.")
+    state = renamed(state)
+    for name, tensor in state.items():
+        if tensor.layout != torch.strided or tensor.dtype not in KINDS:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise ValueError(f"'{path}' holds {kind} numbers in {name}, and weights should be floating-point numbers.")
+    if 2 * sum(tensor.numel() for tensor in state.values()) > path.stat().st_size:  # expanded views, compression
+        raise ValueError(f"'{path}' claims more numbers than it has room for: it is damaged, or made to harm.")
+    state = {name: tensor.float() for name, tensor in state.items()}
+    for name, tensor in state.items():
+        if not (tensor.abs() <= LARGEST).all():
+            raise ValueError(f"'{path}' has numbers in {name} that are not finite or far too large: it is damaged.")
+    return state
+
+
+def load_tensors(path: Path) -> object:
+    """What is in a file, whichever its format; ValueError where it cannot be read safely."""
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            kind = type(error).__name__
+            raise ValueError(f"'{path}' cannot be read as safetensors ({kind}): it is damaged.") from None
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:  # torch never compresses
+                    raise ValueError("it is compressed")
+        with warnings.catch_warnings(action="ignore"):  # of files of other kinds
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # unpickling raises whatever the file asks for
+        if any(word in str(error) for word in ("GLOBAL", "unsupported class", "legacy .tar")):
+            raise ValueError(f"'{path}' holds more than tensors, which are all that is read: save the network's "
+                             "state_dict() alone, with PyTorch from 0.4 on.") from None  # fmt: skip
+        raise ValueError(f"'{path}' cannot be read as a PyTorch file ({type(error).__name__}): it is damaged, or of "
+                         "another kind.") from None  # fmt: skip
+
+
+def renamed(state: Tensors) -> Tensors:
+    """Without what has no use, and with dropout variants' second convolutions, index 6, named as without, index 5.
+
+    Instance norms saved by PyTorch before 0.4 carry running statistics, which have never been used.
+    """
+    affine = any(name.endswith("running_mean") and name.replace("running_mean", "weight") in state for name in state)
+    dropout = any(".conv_block.6." in name for name in state) and not any(".conv_block.5." in name for name in state)
+    unused = () if affine else ("running_mean", "running_var", "num_batches_tracked")
+    state = {name: tensor for name, tensor in state.items() if not name.endswith(unused)}
+    return {name.replace("conv_block.6.", "conv_block.5.") if dropout else name: t for name, t in state.items()}
+
+
+# --- what they are ---
+
+
+def architecture(state: Tensors, path: Path | str) -> dict:
+    """Width, blocks and resampling of a generator, as fields of ModelConfig.
+
+    Raises:
+        ValueError: with what was found, if it is another network.
+    """
+    blocks = sum(name.endswith(".conv_block.1.weight") for name in state)
+    first = state.get("model.1.weight")
+    width = first.shape[0] if first is not None and first.ndim == 4 else 0
+    if not (1 <= blocks <= 256 and 1 <= width <= 1024):
+        raise ValueError(f"'{path}' is {guess(state)}: {UNDERSTOOD}.")
+    if any(name.endswith("running_mean") or name == "model.2.weight" for name in state):
+        raise ValueError(
+            f"'{path}' is a generator whose norms have parameters or statistics of their own (batch norm, or affine "
+            f"norms): {UNDERSTOOD}."
+        )
+    differ = {}
+    for resampling in ("blur", "strided"):
+        values = dict(width=width, blocks=blocks, resampling=resampling)
+        net = expected(ModelConfig(layers=(0,), **values), ("generator",))["generator"].state_dict()
+        odd = sorted(n for n in state.keys() ^ net.keys() if not n.endswith(".filt"))
+        if not odd:
+            return values
+        differ[len(odd)] = [n if n in state else f"no {n}" for n in odd]
+    odd = ", ".join(differ[min(differ)][:3])
+    raise ValueError(f"'{path}' is {guess(state)} with {blocks} blocks, and its names differ ({odd}): {UNDERSTOOD}.")
+
+
+def guess(state: Tensors) -> str:
+    """In a few words what a file seems to hold."""
+    names = " ".join(state)
+    some = f"{len(state)} tensors such as {', '.join(list(state)[:2])}"
+    kinds = {
+        "a set of projection heads or negatives": any(n.startswith("mlp_") for n in state),
+        "a U-Net generator": "model.model." in names,
+        "a StyleGAN": any(word in names for word in ("synthesis.", "mapping.", "style", "to_rgb")),
+        "a discriminator": "model.0.weight" in state and "conv_block" not in names,
+        "a ResNet generator of another kind": "conv_block" in names,
+    }
+    return next((f"{kind} ({some})" for kind, true in kinds.items() if true), f"something else ({some})")
+
+
+def heads_width(state: Tensors, path: Path | str) -> int:
+    """K of projection heads."""
+    last = state.get("mlp_0.2.weight")
+    if last is None or last.ndim != 2:
+        what = f"{len(state)} tensors such as {', '.join(list(state)[:2])}"
+        raise ValueError(f"'{path}' is no set of projection heads (mlp_<i>.0.weight, …): it holds {what}.")
+    return last.shape[0]
+
+
+def noise_width(state: Tensors, dim: int, path: Path | str) -> int:
+    """Width of the noise of a negative generator."""
+    first = state.get("mlp_0.0.weight")
+    if first is None or first.ndim != 2 or first.shape[1] <= dim:
+        raise ValueError(f"'{path}' is no negative generator for heads of width {dim}: its mlp_0.0.weight should have more "
+                         "columns than that.")  # fmt: skip
+    return first.shape[1] - dim
+
+
+def compare(state: Tensors, net: Tensors, part: str, path: Path | str) -> None:
+    """Raises ValueError with one sentence where names or shapes differ."""
+    what = part.replace("_", " ")
+    names, wanted = ({n for n in s if not n.endswith(".filt")} for s in (state, net))
+    if names != wanted:
+        raise ValueError(f"'{path}' does not fit as {what}: {len(names - wanted)} tensors are too many and "
+                         f"{len(wanted - names)} are missing, such as {min(names ^ wanted)}; where it belongs to other "
+                         "layers of the generator, name them with --layers.")  # fmt: skip
+    for name, tensor in state.items():
+        if name in net and tensor.shape != net[name].shape:
+            found, right = in_words(tuple(tensor.shape)), in_words(tuple(net[name].shape))
+            raise ValueError(f"'{path}' does not fit as {what}: {name} is {found} and should be {right}.")
+
+
+def check_filters(state: Tensors, net: Tensors, path: Path | str) -> None:
+    """Raises ValueError where a blur is another filter than ours."""
+    for name, tensor in state.items():
+        if name.endswith(".filt") and (name not in net or not torch.allclose(tensor, net[name], atol=1e-3)):
+            raise ValueError(f"'{path}' resamples with other filters than [1 2 1] and [1 3 3 1] ({name}), which are the "
+                         "only ones understood.")  # fmt: skip
