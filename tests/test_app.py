@@ -279,8 +279,7 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def page(browser, app):
+def visit(browser, app):
     """The page at 1440×900, with what it complains of and asks other hosts for in `page.wrong`."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.wrong = []
@@ -289,6 +288,12 @@ def page(browser, app):
     page.on("request", lambda r: None if r.url.startswith((app, "data:", "blob:")) else page.wrong.append(r.url))
     page.goto(app)
     page.wait_for_selector(".card.negcut img")
+    return page
+
+
+@pytest.fixture
+def page(browser, app):
+    page = visit(browser, app)
     yield page
     page.close()
 
@@ -325,7 +330,7 @@ def test_choosing_an_example_and_translating(page):
 
 
 def test_a_drawn_example_brings_its_counterpart_and_says_what_is_missing(page):
-    page.get_by_title("Example: a white horse").click()
+    page.get_by_title("Example: a dark horse trotting").click()
     page.wait_for_selector(".card.counterpart img")
     assert shown(page) == ["Source", "CUT", "QS-Attn", "True counterpart"]
     assert "NEGCUT: no weights" in page.locator("#settings .note").inner_text()

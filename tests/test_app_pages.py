@@ -14,7 +14,7 @@ from PIL import Image
 
 from qsneg import film
 from qsneg.weights import load
-from tests.test_app import browser, checkpoints, handle, start  # noqa: F401 (fixtures)
+from tests.test_app import browser, checkpoints, handle, start, visit  # noqa: F401 (fixtures)
 
 PAGES = {"anchors": "Anchors", "attention": "Attention", "negatives": "Hard negatives", "loss": "Loss", "film": "Film"}
 
@@ -46,13 +46,7 @@ def odd(tmp_path_factory):
 
 @pytest.fixture
 def page(browser, app):  # noqa: F811
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.wrong = []
-    page.on("console", lambda m: page.wrong.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: page.wrong.append(str(error)))
-    page.on("request", lambda r: None if r.url.startswith((app, "data:", "blob:")) else page.wrong.append(r.url))
-    page.goto(app)
-    page.wait_for_selector(".card.negcut img")
+    page = visit(browser, app)
     yield page
     assert page.wrong == []
     page.close()
@@ -94,7 +88,7 @@ def test_pages_are_filled_for_a_first_visitor(page):
 
 def test_a_drawn_scene_in_all_pages(page):
     turn_to(page, "anchors")
-    page.get_by_title("Example: a white horse").click()  # the page that is looked at follows
+    page.get_by_title("Example: a dark horse trotting").click()  # the page that is looked at follows
     page.wait_for_selector(".tabitem:visible .summary:has-text('Drawn horse to zebra')", timeout=40000)
     for name in ("anchors", "attention", "negatives", "loss"):
         turn_to(page, name)
