@@ -120,7 +120,7 @@ def test_papers_defaults():
     assert build("fastcut")[0].nce_weight == 10 and build("cut")[0].nce_weight == 1
     small = build("cut", "small")
     assert (small[0].width, small[0].patches, small[1].crop) == (32, 128, 128)
-    assert set(PRESETS) == {"paper", "small", "debug"}
+    assert set(PRESETS) == {"paper", "small", "drawn", "debug"}
     with pytest.raises(ValueError, match="Unknown setting colour"):
         build("cut", colour=1)
 
