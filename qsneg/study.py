@@ -203,7 +203,7 @@ def words(tables: dict, method: str) -> list[str]:
             f"and the {NUM} tokens of largest norm reach {norm:.2f} times the share of animals. "
             + ("Low entropy is, here, little else than a large feature." if rho < -0.9 else
                "A large feature explains a part of low entropy." if rho < -0.5 else
-               "So a large feature is not what makes entropy low.")
+               "A large feature alone does not make entropy low.")
         )
     groups = {(r["layer"], r["group"]): r for r in tables["negatives"]}
     centre = {(r["layer"], r["group"]): r["cosine"] for r in tables["cosine_to_mean"]}
