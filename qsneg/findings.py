@@ -11,7 +11,8 @@ from qsneg.study import NEAR, words
 
 INTRO = (
     "Measured on drawn test scenes, where it is known what every patch shows, with `python -m qsneg study`. A *lift* is the "
-    "share of anchors in a region over the region's share of the picture: 1 is chance. ± is 1.96 standard errors over scenes."
+    "share of anchors in a region over the region's share of the picture: 1 is chance. ± is 1.96 standard errors over scenes. "
+    "Models trained on photographs are looked at outside their own domain here."
 )
 
 
