@@ -21,16 +21,13 @@ from qsneg.config import METHODS, TITLES
 from qsneg.own import Opened
 
 COLOURS = {"cut": "#0072B2", "fastcut": "#0072B2", "qs-attn": "#009E73", "negcut": "#D55E00", "fastnegcut": "#D55E00",
-           "own": "#CC79A7",
-           "source": "#8A8A8A", "counterpart": "#333333"}
+           "own": "#CC79A7", "source": "#8A8A8A", "counterpart": "#333333"}
 FAMILIES = {
     "day2sunset": ("Photograph to sunset", "Trained on photographs of skies: animals may turn orange."),
     "horse2zebra-drawn": ("Drawn horse to zebra", "Trained on drawn scenes: on photographs it gives nothing useful."),
 }
 SIZES = (64, 2048)  # least and greatest working size, pixels of the short side
 MOST = 8_000_000  # pixels of a translation: more is slow, and too much for a page
-
-
 OWN = "own"  # stands among the methods for a visitor's own weights
 
 

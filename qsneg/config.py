@@ -148,12 +148,14 @@ class TrainConfig:
             raise ValueError(f"Pictures resized to {self.resize} are smaller than the crop of {self.crop}.")
 
 
+SMALL = dict(width=32, disc_width=32, patches=128, crop=128, resize=160, steps=8000)
+
 PRESETS: dict[str, dict] = {
     "paper": {},
     # the papers' settings
-    "small": dict(width=32, disc_width=32, patches=128, crop=128, resize=160, steps=8000),
+    "small": SMALL,
     # two CPU cores: about an hour
-    "drawn": dict(width=32, disc_width=32, patches=128, crop=128, resize=128, resize_max=256, steps=8000, decay=1.0),
+    "drawn": SMALL | dict(resize=128, resize_max=256, decay=1.0),
     # as small, for horse2zebra-drawn: scenes of several sizes, and a learning rate that falls from the first step
     "debug": dict(width=8, disc_width=8, patches=16, dim=32, crop=64, resize=72, steps=10, scenes=8, log_every=1,
                   sample_every=5, save_every=5),

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LUMA = (0.299, 0.587, 0.114)
+from qsneg.score import LUMA
+
 RADIUS, ANGLES, RADII = 10, 8, 3  # of the self-similarity descriptor: pixels of the halved picture; bins
 NOISE = 0.05**2  # mean squared difference of patches (luminance from 0 to 1) that counts as none
 
