@@ -19,6 +19,7 @@ COATS = (
     ((0.76, 0.52, 0.24), (0.20, 0.13, 0.09), (0.30, 0.20, 0.13)),
     ((0.42, 0.21, 0.13), (0.30, 0.15, 0.10), (0.36, 0.19, 0.12)),
 )
+CREAM = np.array([0.91, 0.75, 0.50])  # a horse's markings: pale, but as warm as its coat
 WHITE = np.array([0.95, 0.93, 0.89])
 BLACK = np.array([0.11, 0.095, 0.09])
 HOOF = np.array([0.26, 0.22, 0.19])
@@ -72,16 +73,16 @@ def _horse(pen, body, a):
         for k in range(1, 6):
             pen(ribbon.between(knee - 0.12 + 0.025 * k, ribbon.length, n=8), coat + (points - coat) * k / 5)
         if a.socks[i] or patched:
-            pen(ribbon.between(ribbon.length - (0.2 if patched else 0.13), ribbon.length, n=8), WHITE)
+            pen(ribbon.between(ribbon.length - (0.2 if patched else 0.13), ribbon.length, n=8), CREAM)
     for outline in body.torso():
         pen(outline, coat)
     for i, (s, v, r) in enumerate(a.patches):
-        pen(b.disc(s * 1.35, v, r, 6 * s + i), WHITE)
+        pen(b.disc(s * 1.35, v, r, 6 * s + i), CREAM)
     pen(body.head.outline(), coat)
     nose = coat + (points * 0.8 - coat) * 0.55
     pen(body.head.between(MUZZLE * body.head.length, body.head.length), nose)
     if a.blaze:
-        pen(body.head.between(0.09, 0.4, 0.0, 0.16), WHITE)
+        pen(body.head.between(0.09, 0.4, 0.0, 0.16), CREAM)
     _face(pen, body, coat * 0.72)
     # The mane stands a little and hangs over the near side.
     pen(body.mane.outline(), hair)

@@ -93,8 +93,8 @@ class Animal:
     coat: int  # index into the palette of coats (domain A)
     tone: float  # -1 darker to 1 lighter coat
     patches: np.ndarray  # (n, 3): place along, place down, radius; empty for a solid coat
-    socks: np.ndarray  # (4,) bool, white lower legs (domain A)
-    blaze: bool  # white stripe down the face (domain A)
+    socks: np.ndarray  # (4,) bool, cream lower legs (domain A)
+    blaze: bool  # cream stripe down the face (domain A)
     stripe: float  # period of the stripes on the trunk (domain B)
     phase: float  # shift of the stripes, 0 to 1
     warp: np.ndarray  # (40, 3) jitter of place, width and bow of single stripes, -1 to 1
@@ -179,7 +179,7 @@ def _animal(rng, horizon, slope, height, other):
         if abs(x - other.x) < 0.35:
             x = other.x + (0.42 if other.x < 0.5 else -0.42)
     patched = rng.random() < 0.3
-    patches = np.stack([rng.uniform(0.05, 1.0, 5), rng.uniform(0, 0.9, 5), rng.uniform(0.09, 0.2, 5)], 1)
+    patches = np.stack([rng.uniform(0.05, 1.0, 5), rng.uniform(0, 0.9, 5), rng.uniform(0.07, 0.15, 5)], 1)
     return Animal(
         x=float(x), y=float(y), height=float(height), facing=facing, gait=gait, legs=legs,
         neck=float(neck), head=float(head), build=rng.uniform(-1, 1), tail=rng.uniform(-0.3, 1),
