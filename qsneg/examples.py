@@ -20,7 +20,7 @@ from qsneg import drawn, images
 
 PHOTOGRAPHS = {"tower.jpg": "The Eiffel Tower", "lion.jpg": "A lion", "cheetah1.jpg": "A cheetah, close",
                "cheetah.jpg": "A cheetah in grass"}
-SCENES = {12: "A bay horse by a tree", 10: "Two horses", 35: "A piebald horse grazing", 15: "A dark horse trotting"}
+SCENES = {12: "A bay horse by a tree", 10: "Two horses", 35: "A patched horse grazing", 15: "A dark horse trotting"}
 KEY = "scene"  # of the PNG text that holds the seed
 LONG = 1024  # photographs and scenes that are given as examples are no larger than this, in pixels
 

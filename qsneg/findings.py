@@ -69,8 +69,22 @@ def negatives_found(studies: dict[str, dict]) -> str:
     head = "| model | layer | cosine, generated | in-image | hardest in-image | share of the denominator, generated | in-image |"
     return "\n".join([
         "### Are generated negatives harder?\n", f"- {verdict(pairs, 0, more, 'less', 'layers and models')}\n",
-        head, "| --- | ---: |" + " ---: |" * 5, *lines,
+        head, "| --- | ---: |" + " ---: |" * 5, *lines, "", *lags_found(studies),
     ]) + "\n"  # fmt: skip
+
+
+def lags_found(studies: dict[str, dict]) -> list[str]:
+    """Whether the negative generators become harder once the encoder stands still."""
+    rows = [r for s in studies.values() for r in s.get("catch_up", {}).get("layers", [])]
+    if not rows:
+        return []
+    before, after = (sum(r[k]["cosine"] > r["in_image"]["cosine"] for r in rows) for k in ("shipped", "trained_on"))
+    return [
+        "- A reason tested: everything else frozen, a copy of each negative generator was trained on, and measured on other "
+        f"scenes. Its negatives are then more similar to the query than patches in {after} of {len(rows)} layers and models; as "
+        f"shipped, in {before}. " + ("So it can make hard negatives; in training it lags behind an encoder that moves away."
+                                     if after > 2 * before and 2 * after > len(rows) else "")  # fmt: skip
+    ]
 
 
 def findings(folder: Path | str) -> str:

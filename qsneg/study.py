@@ -5,7 +5,8 @@
 Two claims. QS-Attn (section 3.2): positions of low attention entropy are the significant ones; here, do anchors fall on
 the animals, or near the borders of things, more often than chance? NEGCUT (section 3.2): generated negatives are harder
 than patches of the picture; here, are they more similar to the query, and what share of the loss's denominator
-is theirs? Writes study.json, study.md and figures for each model.
+is theirs? And if they are not harder, is it that their generator lags behind (`qsneg.catchup`)?
+Writes study.json, study.md and figures for each model.
 """
 
 import json
@@ -21,6 +22,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from qsneg import attention, drawn, methods
+from qsneg.catchup import catch_up
 from qsneg.inspect import View, observe, query
 from qsneg.translate import Translator
 
@@ -29,6 +31,7 @@ RANKINGS = ("log-entropy", "plain")
 SIZE = 256  # pixels: a grid of 64×64 at layers 12 and 16
 NEAR = 2  # cells
 NUM = 256  # anchors, and negatives of either kind
+CATCH_UP = dict(steps=500, train=32, test=16)  # further steps of a copy of the negative generator; scenes
 
 
 def cell_labels(seed: int, shape: tuple[int, int]) -> np.ndarray:
@@ -155,6 +158,8 @@ class Study:
         tables = {"scenes": len(self.underflow[self.config.attention_layers[0]]), "anchors": anchors, "negatives": negatives,
                   "entropy_by_label_ln_nats": entropy, "underflow_share": underflow,
                   "norm_rank_correlation": {str(l): float(np.mean(v)) for l, v in self.norm.items()}, "cosine_to_mean": centre}  # fmt: skip
+        if self.translator.weights.negative_generator is not None:
+            tables["catch_up"] = {**CATCH_UP, "layers": catch_up(self.translator, **CATCH_UP, size=SIZE)}
         return json.loads(json.dumps(tables, default=float))
 
     def violins(self):
@@ -224,6 +229,26 @@ def words(tables: dict, method: str) -> list[str]:
             f"have a cosine of {a:.2f}, patches {b:.2f}. "
             + ("They are close to the mean, and so alike for every query." if a > 0.8 else "They are not mere copies of the mean.")
         )
+    return out + lag(tables.get("catch_up"))
+
+
+def lag(found: dict | None) -> list[str]:
+    """What training the negative generator on, all else frozen, says of why its negatives are as hard as they are."""
+    out = []
+    for r in found["layers"] if found else []:
+        inside, shipped, on, free = (r[k]["cosine"] for k in ("in_image", "shipped", "trained_on", "without_diversity"))
+        reason = (
+            "It had not lagged behind." if shipped >= inside else
+            "It had only lagged behind the encoder: in training, that moves away as fast." if on >= inside else
+            "It had lagged behind, and the diversity term holds it back." if free >= inside else
+            "It had lagged behind, and yet seeing one mean of the picture does not suffice." if on > shipped + 0.02 else
+            "It cannot do better, seeing one mean of the picture."
+        )
+        out.append(
+            f"Layer {r['layer']}, a reason tested: with all else frozen and {found['steps']} more steps, the generator of negatives goes "
+            f"from a cosine of {shipped:.2f} to {on:.2f} ({free:.2f} without the diversity term; in-image {inside:.2f}), and the loss "
+            f"under them from {r['shipped']['loss']:.2f} to {r['trained_on']['loss']:.2f} nats (in-image {r['in_image']['loss']:.2f}). {reason}"
+        )
     return out
 
 
@@ -244,6 +269,13 @@ def markdown(tables: dict, name: str, method: str) -> str:
     for r in sorted(tables["negatives"], key=lambda r: r["layer"]):
         share = "" if r["share_of_denominator"] is None else f"{r['share_of_denominator']:.1%}"
         lines.append(f"| {r['layer']} | {r['group'].replace('_', '-')} | {r['cosine']:.3f} ± {r['error']:.3f} | {share} |")
+    if "catch_up" in tables:
+        lines += ["", "## Does the negative generator lag?", "", "Cosine to the query / contrastive loss in nats, on "
+                  f"{tables['catch_up']['test']} other scenes, after {tables['catch_up']['steps']} more steps of the negative generator alone.", "",
+                  "| layer | in-image | generated, as shipped | trained on | without diversity |", "|" + " --- |" * 5]  # fmt: skip
+        for r in tables["catch_up"]["layers"]:
+            cells = [f"{r[k]['cosine']:.2f} / {r[k]['loss']:.2f}" for k in ("in_image", "shipped", "trained_on", "without_diversity")]
+            lines.append(f"| {r['layer']} | " + " | ".join(cells) + " |")
     lines += ["", "## Entropy by label", "", f"![Log-entropy by label]({Path(name).name}.study.png)", ""]
     return "\n".join(lines)
 

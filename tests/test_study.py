@@ -51,6 +51,7 @@ def tiny(method):
 
 def test_tables_words_and_files(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "SIZE", 64)
+    monkeypatch.setattr(study, "CATCH_UP", dict(steps=2, train=2, test=1))
     save(tiny("negcut"), tmp_path / "negcut.safetensors")
     study.study([str(tmp_path / "negcut.safetensors")], tmp_path / "out", count=2, device="cpu", progress=False)
     tables = json.loads((tmp_path / "out" / "negcut.study.json").read_text())
@@ -63,7 +64,9 @@ def test_tables_words_and_files(tmp_path, monkeypatch):
     assert abs(every["lift"] - 1) < 1e-6
     shares = [r["share_of_denominator"] for r in tables["negatives"] if r["layer"] == 16 and r["share_of_denominator"] is not None]
     assert abs(sum(shares) - 1) < 1e-3 and len(shares) == 3
+    assert [r["layer"] for r in tables["catch_up"]["layers"]] == [0, 4, 8, 12, 16]
     text = (tmp_path / "out" / "negcut.study.md").read_text()
+    assert "Does the negative generator lag?" in text
     assert "as often as chance" in text and (tmp_path / "out" / "negcut.study.png").stat().st_size > 5000
 
 
@@ -102,3 +105,16 @@ def test_rank_correlation():
     x = torch.rand(50)
     assert abs(rank_correlation(x, x.exp()) - 1) < 1e-9 and abs(rank_correlation(x, -x) + 1) < 1e-9
     assert abs(rank_correlation(x, torch.rand(50))) < 0.5
+
+
+def test_lag_names_the_reason_that_the_numbers_give():
+    def reason(inside, shipped, on, free):
+        row = {k: {"cosine": c, "loss": 1.0} for k, c in zip(("in_image", "shipped", "trained_on", "without_diversity"), (inside, shipped, on, free))}
+        return study.lag({"steps": 5, "layers": [{"layer": 4, **row}]})[0]
+
+    assert "had not lagged" in reason(0.1, 0.2, 0.3, 0.3)
+    assert "only lagged" in reason(0.2, 0.1, 0.3, 0.3)
+    assert "diversity term holds" in reason(0.2, 0.1, 0.15, 0.3)
+    assert "does not suffice" in reason(0.2, 0.1, 0.15, 0.15)
+    assert "cannot do better" in reason(0.2, 0.1, 0.1, 0.1)
+    assert study.lag(None) == []
