@@ -3,7 +3,7 @@
     python -m qsneg publish runs/day2sunset-cut runs/day2sunset-qs-attn runs/day2sunset-negcut --family day2sunset
 
 Writes to checkpoints/<family>/, for each run: `<method>.safetensors`, `<method>.film/`, `<method>.metrics.jsonl`; and
-for the family: `curves.png`, `sheet.webp` (translations of pictures that may be shown) and `README.md`, the model
+for the family: `curves.png`, `sheet.webp` (translations of pictures that may be shown), `worst.webp` and `README.md`, the model
 card. What is known of the data and its licence is read from `DATA.md` in that folder, if there is one.
 """
 
@@ -14,22 +14,20 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
-from qsneg import compare, examples, weights
+from qsneg import compare, weights
 from qsneg.config import METHODS, TITLES, ModelConfig, TrainConfig
 from qsneg.film import gather
-from qsneg.images import square
+from qsneg.sheets import WORST_OF, sheet, worst
 
-ALIKE = ("data", "seed", "crop", "resize", "batch")  # what the models of a family must have in common
-CELL, GAP, MARGIN = 192, 8, 28
+ALIKE = ("data", "seed", "crop", "resize", "resize_max", "batch", "width")  # what a family's models have in common
 
 
 def publish(runs: list[Path | str], family: str, folder: Path | str | None = None) -> Path:
     """Copy finished runs into a family and write its card; returns the family's folder.
 
     Raises:
-        ValueError: if a run is missing or not finished, or the runs differ in data, seed, crop or batch.
+        ValueError: if a run is missing or not finished, or the runs differ in what a family has in common.
     """
     target = Path(folder or weights.FOLDER) / family
     cards = {}
@@ -41,8 +39,10 @@ def publish(runs: list[Path | str], family: str, folder: Path | str | None = Non
             raise ValueError(f"'{run}' stands at step {card['steps']} of {card['of_steps']}: finish it with `train --resume`.")
         cards[config.method] = (run, config, card)
     for key in ALIKE:
-        if len({json.dumps(card[key]) for _, _, card in cards.values()}) > 1:
-            raise ValueError(f"The runs differ in {key}: the models of one family share data, seed, crop and batch.")
+        found = {json.dumps((vars(config) | card["train_config"])[key]): method for method, (_, config, card) in cards.items()}
+        if len(found) > 1:
+            values = " and ".join(f"{value} ({TITLES[method]})" for value, method in found.items())
+            raise ValueError(f"The runs differ in {key}, {values}: the models of one family share {', '.join(ALIKE)}.")
     target.mkdir(parents=True, exist_ok=True)
     for method, (run, _, _) in cards.items():
         shutil.copyfile(run / "model.safetensors", target / f"{method}.safetensors")
@@ -63,6 +63,7 @@ def document(target: Path) -> None:
     found = {m: found[m] for m in METHODS if m in found}
     curves(target, list(found)).savefig(target / "curves.png", dpi=110)
     sheet(target, list(found)).save(target / "sheet.webp", quality=88)
+    worst(target, list(found)).save(target / "worst.webp", quality=88)
     (target / "README.md").write_text(card_text(target, found))
 
 
@@ -91,31 +92,6 @@ def curves(target: Path, methods: list[str]):
         axis.set_ylim(bottom=0)
     axes[0].legend(frameon=False, fontsize=8)
     return figure
-
-
-def sheet(target: Path, methods: list[str], size: int = 256) -> Image.Image:
-    """Rows of pictures that may be shown; columns: source, each method, and for drawn scenes the counterpart."""
-    from qsneg.translate import load
-
-    models = [load(target / f"{m}.safetensors") for m in methods]
-    drawn = target.name == "horse2zebra-drawn"
-    rows = []
-    if not drawn:
-        rows += [(square(e.picture(), size, above=0.25), None) for e in examples.examples() if e.path]
-    for index in range(6 if drawn else 3):
-        seed = examples.test_seed(index)
-        rows.append((examples.scene(seed, size, "A"), examples.scene(seed, size, "B") if drawn else None))
-    heads = ["source", *methods] + (["counterpart"] if drawn else [])
-    step = CELL + GAP
-    picture = Image.new("RGB", (len(heads) * step + GAP, len(rows) * step + GAP + MARGIN), "white")
-    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(15)
-    for x, head in enumerate(heads):
-        pen.text((GAP + x * step, GAP), TITLES.get(head, head), compare.COLOURS[head], font)
-    for y, (source, counterpart) in enumerate(rows):
-        cells = [source, *(model.translate(source) for model in models)] + ([counterpart] if drawn else [])
-        for x, cell in enumerate(cells):
-            picture.paste(cell.resize((CELL, CELL), Image.Resampling.LANCZOS), (GAP + x * step, MARGIN + GAP + y * step))
-    return picture
 
 
 def card_text(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str:
@@ -153,6 +129,10 @@ exponential moving average of the generator, in float16.
 ## Pictures
 
 ![Translations of pictures that may be shown](sheet.webp)
+
+The worst cases of each model among {WORST_OF} such pictures, by how little of the source's edges they keep (the number):
+
+![The pictures of which each model keeps least](worst.webp)
 
 ## Training
 
