@@ -96,7 +96,9 @@ class TrainConfig:
     steps: int = 0
     # training steps; 0: the papers' 400 epochs (Fast methods: 200), an epoch being one pass over the larger domain
     decay: float | None = None
-    # share of the steps over which the learning rate falls to 0 at the end; None: 0.5 (Fast methods: 0.25)
+    # share of the steps over which the learning rate falls at the end; None: 0.5 (Fast methods: 0.25)
+    lr_end: float = 0.0
+    # share of the learning rate that it falls to: 0 as in the papers, more where results soften as it nears 0
     batch: int = 1
     # pictures per step and domain
     resize: int = 286
@@ -146,6 +148,8 @@ class TrainConfig:
             raise ValueError(f"The crop must be divisible by 4 and at least 32, not {self.crop}.")
         if self.resize < self.crop:
             raise ValueError(f"Pictures resized to {self.resize} are smaller than the crop of {self.crop}.")
+        if not 0 <= self.lr_end <= 1:
+            raise ValueError(f"The learning rate falls to a share of itself, from 0 to 1, not {self.lr_end}.")
 
 
 SMALL = dict(width=32, disc_width=32, patches=128, crop=128, resize=160, steps=8000)

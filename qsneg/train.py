@@ -71,10 +71,11 @@ class Trainer:
         return torch.lerp(value, average, decay)
 
     def learning_rate(self, step: int, name: str = "G") -> float:
-        """Constant, then linear to 0 over the last `decay` share of the steps."""
+        """Constant, then linear to `lr_end` of itself over the last `decay` share of the steps."""
         left = (self.steps - step) / max(1, self.decay * self.steps)
         full = self.config.lr_disc if name == "D" and self.config.lr_disc is not None else self.config.lr
-        return full * min(1.0, left)
+        end = self.config.lr_end
+        return full * (end + (1 - end) * min(1.0, left))
 
     def update(self, name: str, loss: torch.Tensor) -> None:
         """One optimiser step of the parameters called `name`."""
