@@ -252,8 +252,8 @@ def lag(found: dict | None) -> list[str]:
     return out
 
 
-def markdown(tables: dict, name: str, method: str) -> str:
-    """The study as a page."""
+def markdown(tables: dict, name: str, method: str, stem: str = "study") -> str:
+    """The study as a page; its figure lies beside it as <stem>.study.png."""
     lines = [f"# Study of {name}", "", f"{method}, on {tables['scenes']} drawn test scenes at {SIZE} pixels. ± is 1.96 standard errors "
              "over scenes.", "", *(f"- {w}" for w in words(tables, method)), "", "## Anchors", "",
              "| layer | selection | ranking | on animals | area | lift | near borders | area | lift |", "|" + " --- |" * 9]  # fmt: skip
@@ -276,12 +276,13 @@ def markdown(tables: dict, name: str, method: str) -> str:
         for r in tables["catch_up"]["layers"]:
             cells = [f"{r[k]['cosine']:.2f} / {r[k]['loss']:.2f}" for k in ("in_image", "shipped", "trained_on", "without_diversity")]
             lines.append(f"| {r['layer']} | " + " | ".join(cells) + " |")
-    lines += ["", "## Entropy by label", "", f"![Log-entropy by label]({Path(name).name}.study.png)", ""]
+    lines += ["", "## Entropy by label", "", f"![Log-entropy by label]({stem}.study.png)", ""]
     return "\n".join(lines)
 
 
 def study(names: list[str], out: Path | str, count: int = 200, device: str = "auto", progress: bool = True) -> None:
-    """Study each checkpoint and write <method>.study.json, .md and .png into `out`.
+    """Study each checkpoint and write <method>.study.json, .md and .png into `out`; <family>-<method> where two checkpoints
+    have one file name.
 
     Raises:
         FileNotFoundError, ValueError: if a checkpoint cannot be loaded.
@@ -296,7 +297,9 @@ def study(names: list[str], out: Path | str, count: int = 200, device: str = "au
         for index in tqdm(range(count), desc=name, disable=not progress):
             made.add(index)
         tables, stem = made.tables(), Path(name).stem
+        if [Path(n).stem for n in names].count(stem) > 1:
+            stem = f"{Path(name).parent.name}-{stem}"
         (out / f"{stem}.study.json").write_text(json.dumps(tables, indent=1) + "\n")
-        (out / f"{stem}.study.md").write_text(markdown(tables, name, translator.title))
+        (out / f"{stem}.study.md").write_text(markdown(tables, name, translator.title, stem))
         made.violins().savefig(out / f"{stem}.study.png", dpi=110)
         print(f"\n{name}\n" + "\n".join(words(tables, translator.title)))

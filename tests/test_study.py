@@ -118,3 +118,12 @@ def test_lag_names_the_reason_that_the_numbers_give():
     assert "does not suffice" in reason(0.2, 0.1, 0.15, 0.15)
     assert "cannot do better" in reason(0.2, 0.1, 0.1, 0.1)
     assert study.lag(None) == []
+
+
+def test_models_of_one_name_get_files_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "SIZE", 64)
+    for family in ("a", "b"):
+        save(tiny("cut"), tmp_path / family / "cut.safetensors")
+    study.study([str(tmp_path / f / "cut.safetensors") for f in "ab"], tmp_path / "out", count=1, device="cpu", progress=False)
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.md")) == ["a-cut.study.md", "b-cut.study.md"]
+    assert "a-cut.study.png" in (tmp_path / "out" / "a-cut.study.md").read_text()
