@@ -78,12 +78,12 @@ def lags_found(studies: dict[str, dict]) -> list[str]:
     rows = [r for s in studies.values() for r in s.get("catch_up", {}).get("layers", [])]
     if not rows:
         return []
-    before, after = (sum(r[k]["cosine"] > r["in_image"]["cosine"] for r in rows) for k in ("shipped", "trained_on"))
+    before, after = (sum(r[k]["loss"] > r["in_image"]["loss"] for r in rows) for k in ("shipped", "trained_on"))
     return [
         "- A reason tested: everything else frozen, a copy of each negative generator was trained on, and measured on other "
-        f"scenes. Its negatives are then more similar to the query than patches in {after} of {len(rows)} layers and models; as "
-        f"shipped, in {before}. " + ("So it can make hard negatives; in training it lags behind an encoder that moves away."
-                                     if after > 2 * before and 2 * after > len(rows) else "")  # fmt: skip
+        f"scenes. The contrastive loss under its negatives is then larger than under patches in {after} of {len(rows)} layers and "
+        f"models; as shipped, in {before}. " + ("So it can make hard negatives; in training it lags behind an encoder that moves away."
+                                                if after > 2 * before and 2 * after > len(rows) else "")  # fmt: skip
     ]
 
 

@@ -236,18 +236,20 @@ def lag(found: dict | None) -> list[str]:
     """What training the negative generator on, all else frozen, says of why its negatives are as hard as they are."""
     out = []
     for r in found["layers"] if found else []:
-        inside, shipped, on, free = (r[k]["cosine"] for k in ("in_image", "shipped", "trained_on", "without_diversity"))
+        inside, shipped, on, free = (r[k] for k in ("in_image", "shipped", "trained_on", "without_diversity"))
         reason = (
-            "It had not lagged behind." if shipped >= inside else
-            "It had only lagged behind the encoder: in training, that moves away as fast." if on >= inside else
-            "It had lagged behind, and the diversity term holds it back." if free >= inside else
-            "It had lagged behind, and yet seeing one mean of the picture does not suffice." if on > shipped + 0.02 else
+            "It had not lagged behind." if shipped["loss"] >= inside["loss"] else
+            "It had only lagged behind the encoder: in training, that moves away as fast." if on["loss"] >= inside["loss"] else
+            "It had lagged behind, and the diversity term holds it back." if free["loss"] >= inside["loss"] else
+            "It had lagged behind, which explains a part; seeing one mean of the picture, it does not reach its hardest patches."
+            if on["loss"] > shipped["loss"] + 0.1 else
             "It cannot do better, seeing one mean of the picture."
         )
         out.append(
-            f"Layer {r['layer']}, a reason tested: with all else frozen and {found['steps']} more steps, the generator of negatives goes "
-            f"from a cosine of {shipped:.2f} to {on:.2f} ({free:.2f} without the diversity term; in-image {inside:.2f}), and the loss "
-            f"under them from {r['shipped']['loss']:.2f} to {r['trained_on']['loss']:.2f} nats (in-image {r['in_image']['loss']:.2f}). {reason}"
+            f"Layer {r['layer']}, a reason tested: with all else frozen and {found['steps']} more steps, the loss under generated negatives "
+            f"goes from {shipped['loss']:.2f} to {on['loss']:.2f} nats ({free['loss']:.2f} without the diversity term; in-image "
+            f"{inside['loss']:.2f}), their cosine to the query from {shipped['cosine']:.2f} to {on['cosine']:.2f} (in-image "
+            f"{inside['cosine']:.2f}). {reason}"
         )
     return out
 
