@@ -242,13 +242,13 @@ def study(
 
 @cli.command()
 def publish(
-    runs: Annotated[list[Path], typer.Argument(help="finished runs, one per method")],
     family: Annotated[str, typer.Option(help="folder under checkpoints/")],
+    runs: Annotated[list[Path] | None, typer.Argument(help="finished runs, one per method; none: only the card anew")] = None,
 ):
     """Copy finished runs into checkpoints/ and write the family's model card."""
     from qsneg.publish import publish
 
-    print(f"Written: {publish(runs, family)}")
+    print(f"Written: {publish(runs or [], family)}")
 
 
 @cli.command("import")

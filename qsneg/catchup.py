@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from qsneg import drawn
+from qsneg.config import TrainConfig
 from qsneg.inspect import observe
 from qsneg.losses import diversity, patch_nce
 from qsneg.methods import Draws
@@ -24,7 +25,6 @@ from qsneg.networks import NegativeGenerator, tokens
 from qsneg.translate import Translator
 
 FIRST = 5000  # scenes apart from those that `study` measures on
-RATE, BETAS = 2e-4, (0.5, 0.999)  # the negative generator's optimiser during training
 
 
 @dataclass
@@ -75,20 +75,20 @@ def hardness(made: NegativeGenerator | None, scenes: list[list[Contrast]], patch
 
 def train_on(made: NegativeGenerator, scenes: list[list[Contrast]], patches: int, temperature: float, weight: float, steps: int) -> NegativeGenerator:
     """A copy of `made` after `steps` steps against frozen contrasts, with the diversity loss weighted by `weight`."""
-    made = copy.deepcopy(made).requires_grad_(True)
-    optimiser, draws = torch.optim.Adam(made.parameters(), RATE, BETAS), Draws(2)
+    made, c = copy.deepcopy(made).requires_grad_(True), TrainConfig  # whose defaults are training's optimiser
+    optimiser, draws = torch.optim.Adam(made.parameters(), c.lr, (c.beta1, c.beta2)), Draws(2)
     for step in range(steps):
         loss = 0
-        for i, c in enumerate(scenes[step % len(scenes)]):
-            negatives = made(c.mean, draws.noise(1, patches, made.noise_dim).to(c.mean), i)
-            loss = loss - patch_nce(c.queries, c.keys, negatives, temperature) + weight * diversity(negatives)
+        for i, seen in enumerate(scenes[step % len(scenes)]):
+            negatives = made(seen.mean, draws.noise(1, patches, made.noise_dim).to(seen.mean), i)
+            loss = loss - patch_nce(seen.queries, seen.keys, negatives, temperature) + weight * diversity(negatives)
         optimiser.zero_grad()
         (loss / len(scenes[0])).backward()
         optimiser.step()
     return made
 
 
-def catch_up(translator: Translator, steps: int = 1000, train: int = 32, test: int = 16, size: int = 256) -> list[dict]:
+def catch_up(translator: Translator, steps: int = 500, train: int = 32, test: int = 16, size: int = 256) -> list[dict]:
     """Train a copy of the negative generator on, everything else frozen, and measure on other scenes.
 
     Args:

@@ -28,6 +28,18 @@ def find_images(folder: Path | str) -> list[Path]:
     return sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
 
 
+def output_folder(path: Path | str) -> Path:
+    """A folder to write into, which need not be there yet.
+
+    Raises:
+        ValueError: if it is a file.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"The output folder '{path}' is a file: choose another.")
+    return path
+
+
 def check_folder(folder: Path | str, crop: int, needed: tuple[str, ...] = ("trainA", "trainB")) -> dict[str, list[Path]]:
     """The pictures of each needed domain, after looking at every header.
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from qsneg import device as devices
 from qsneg import fidelity, segmenter, structure
 from qsneg.compare import COLOURS
-from qsneg.data import DRAWN, find_images
+from qsneg.data import DRAWN, find_images, output_folder
 from qsneg.score import Recorder, Translate, figures, sliced_wasserstein, squares
 from qsneg.table import COLUMNS, TRUTH, dot_plot, examples, legend, markdown_table
 
@@ -189,9 +189,7 @@ def evaluate(
     """
     from qsneg.translate import load
 
-    out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"The output folder '{out}' is a file: choose another.")
+    out = output_folder(out)
     models = {name: load(name, device) for name in names}  # a wrong name is noticed before anything is computed
     evaluation = prepare(data, count, size, inception, judge, device)
     rows = [{"name": name, "method": "", **row} for name, row in evaluation.bounds().items()]

@@ -17,7 +17,7 @@ import numpy as np
 from qsneg import evaluate, train, weights
 from qsneg.compare import COLOURS
 from qsneg.config import TITLES, ModelConfig, TrainConfig, build
-from qsneg.data import DRAWN
+from qsneg.data import DRAWN, output_folder
 from qsneg.table import dot_plot, legend, markdown_table, present
 
 METHODS = {
@@ -125,9 +125,7 @@ def miniature(
     """
     from qsneg.translate import load
 
-    out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"The output folder '{out}' is a file: choose another.")
+    out = output_folder(out)
     if seeds < 1:
         raise ValueError(f"The number of seeds must be at least 1, not {seeds}.")
     plan = [(name, seed, *configure(name, steps, seed, preset, device)) for seed in range(seeds) for name in METHODS]

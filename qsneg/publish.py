@@ -1,6 +1,7 @@
 """From finished runs to a family of shipped models with its card.
 
     python -m qsneg publish runs/day2sunset-cut runs/day2sunset-qs-attn runs/day2sunset-negcut --family day2sunset
+    python -m qsneg publish --family day2sunset      # the card again, after a change to DATA.md, of what lies there
 
 Writes to checkpoints/<family>/, for each run: `<method>.safetensors`, `<method>.film/`, `<method>.metrics.jsonl`; and
 for the family: `curves.png`, `sheet.webp` (translations of pictures that may be shown), `worst.webp` and `README.md`, the model
@@ -24,10 +25,11 @@ ALIKE = ("data", "seed", "crop", "resize", "resize_max", "batch", "width")  # wh
 
 
 def publish(runs: list[Path | str], family: str, folder: Path | str | None = None) -> Path:
-    """Copy finished runs into a family and write its card; returns the family's folder.
+    """Copy finished runs into a family and write its card; returns the family's folder. Without runs only the card
+    is written, of what lies there.
 
     Raises:
-        ValueError: if a run is missing or not finished, or the runs differ in what a family has in common.
+        ValueError: if there is neither a run nor a model, a run is missing or not finished, or the runs differ in what a family has in common.
     """
     target = Path(folder or weights.FOLDER) / family
     cards = {}
@@ -43,7 +45,8 @@ def publish(runs: list[Path | str], family: str, folder: Path | str | None = Non
         if len(found) > 1:
             values = " and ".join(f"{value} ({TITLES[method]})" for value, method in found.items())
             raise ValueError(f"The runs differ in {key}, {values}: the models of one family share {', '.join(ALIKE)}.")
-    target.mkdir(parents=True, exist_ok=True)
+    if cards:
+        target.mkdir(parents=True, exist_ok=True)
     for method, (run, _, _) in cards.items():
         shutil.copyfile(run / "model.safetensors", target / f"{method}.safetensors")
         shutil.copyfile(run / "metrics.jsonl", target / f"{method}.metrics.jsonl")
@@ -61,6 +64,8 @@ def document(target: Path) -> None:
     """Write curves, sheet and card of a family from the files that lie in its folder."""
     found = {p.stem: weights.read_metadata(p) for p in sorted(target.glob("*.safetensors"))}
     found = {m: found[m] for m in METHODS if m in found}
+    if not found:
+        raise ValueError(f"There is nothing to publish: '{target}' holds no weights, and no runs were given.")
     curves(target, list(found)).savefig(target / "curves.png", dpi=110)
     sheet(target, list(found)).save(target / "sheet.webp", quality=88)
     worst(target, list(found)).save(target / "worst.webp", quality=88)

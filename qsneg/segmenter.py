@@ -86,25 +86,28 @@ class Segmenter(nn.Module):
             maps.append(x)
         return maps
 
-    def forward(self, x: Tensor) -> Tensor:
-        *sides, x = self.encode(x)
+    def decode(self, maps: list[Tensor]) -> Tensor:
+        """Logits from what `encode` gives."""
+        *sides, x = maps
         for block, side in zip(self.up, reversed(sides)):
             x = block(torch.cat([F.interpolate(x, scale_factor=2.0, mode="nearest"), side], 1))
         return self.head(x)
 
-    def features(self, x: Tensor) -> Tensor:
-        """The innermost channels, averaged over the picture: B×64."""
-        return self.encode(x)[-1].mean((2, 3))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decode(self.encode(x))
+
+    @staticmethod
+    def features(maps: list[Tensor]) -> Tensor:
+        """The innermost channels of what `encode` gives, averaged over the picture: B×64."""
+        return maps[-1].mean((2, 3))
 
 
 @torch.inference_mode()
 def judge(segmenter: Segmenter, pictures: Tensor, batch: int = 16) -> tuple[Tensor, Tensor]:
     """Labels N×H×W and features N×64 of pictures N×3×H×W, on the CPU."""
     place = next(segmenter.parameters()).device
-    rows = [
-        (segmenter(x).argmax(1).cpu(), segmenter.features(x).cpu())
-        for x in (p.to(place) for p in pictures.split(batch))
-    ]
+    maps = (segmenter.encode(p.to(place)) for p in pictures.split(batch))
+    rows = [(segmenter.decode(m).argmax(1).cpu(), segmenter.features(m).cpu()) for m in maps]
     labels, features = zip(*rows)
     return torch.cat(labels), torch.cat(features)
 

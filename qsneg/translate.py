@@ -20,6 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from qsneg import device as devices
+from qsneg.data import output_folder
 from qsneg.images import EXTENSIONS, read, resize_short, short_size, to_image, to_tensor, upright_rgb
 from qsneg.weights import Weights
 from qsneg.weights import load as load_weights
@@ -249,11 +250,9 @@ def translate_files(
         FileNotFoundError: if there is no such checkpoint.
         ValueError: if the checkpoint, the device, `size` or `out` cannot be used.
     """
-    out = Path(out)
     if size is not None:
         short_size((1, 1), size)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"The output folder '{out}' is a file: choose another.")
+    out = output_folder(out)
     sources, failed = collect([paths] if isinstance(paths, (str, Path)) else paths, out)
     report = Report(failed=failed)
     translator = load(checkpoint, device, folder)

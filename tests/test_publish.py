@@ -34,12 +34,17 @@ def test_a_family(runs, tmp_path):
         assert name in card
         with Image.open(target / name) as picture:
             picture.load()
+    (target / "DATA.md").write_text("Said anew.")
+    publish([], "horse2zebra-drawn", tmp_path)  # the card alone
+    assert (target / "README.md").read_text() == card.replace("Data: `horse2zebra-drawn`.", "Said anew.")
     publish([runs / "cut"], "horse2zebra-drawn", tmp_path)  # again, over what is there
 
 
 def test_runs_that_do_not_belong_together(runs, tmp_path):
     with pytest.raises(ValueError, match=r"differ in seed, 0 \(CUT\) and 1 \(QS-Attn\)"):
         publish([runs / "cut", runs / "other"], "x", tmp_path)
+    with pytest.raises(ValueError, match="nothing to publish"):
+        publish([], "x", tmp_path)
     with pytest.raises(ValueError, match="no training run"):
         publish([tmp_path], "x", tmp_path)
     Trainer(*build("cut", **TINY), tmp_path / "half").run(progress=False, stop_at=1)
