@@ -35,10 +35,10 @@ def train(
     method: Annotated[str, typer.Option(help=", ".join(METHODS))] = "cut",
     out: Annotated[Path, typer.Option(help="folder of the run")],
     preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "paper",
-    resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out, with the settings given here changed")] = False,
     **fields,
 ):
-    """Train a model; --resume continues a run that was stopped."""
+    """Train a model; --resume continues a run that was stopped, or one that is finished with more --steps."""
     from qsneg import train as training
     from qsneg.config import build
 
@@ -46,7 +46,8 @@ def train(
         if fields.get(name):
             fields[name] = tuple(int(n) for n in fields[name].split(","))
     if resume:
-        trainer = training.resume(out, **{k: v for k, v in fields.items() if k in ("device", "workers") and v is not None})
+        given = fields | {"data": data}
+        trainer = training.resume(out, **{k: v for k, v in given.items() if v is not None})
     else:
         if data is None:
             raise ValueError("Say what to train on: horse2zebra-drawn, or a folder with trainA and trainB.")

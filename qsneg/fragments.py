@@ -190,10 +190,10 @@ def card_table(models: Models, family: str, methods: list[str]) -> str:
 
 
 def flat(card: dict) -> dict[str, object]:
-    """{"last": {"swd": 0.7}} as {"last, swd": 0.7}; the training configuration is left out."""
+    """{"last": {"swd": 0.7}} as {"last, swd": 0.7}; the training configurations are left out."""
     out = {}
     for key, value in card.items():
-        if key != "train_config":
+        if key not in ("train_config", "stages"):
             inner = {f"{key}, {k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
             out |= {name.replace("_", " "): v for name, v in inner.items()}
     return out

@@ -41,7 +41,8 @@ def publish(runs: list[Path | str], family: str, folder: Path | str | None = Non
             raise ValueError(f"'{run}' stands at step {card['steps']} of {card['of_steps']}: finish it with `train --resume`.")
         cards[config.method] = (run, config, card)
     for key in ALIKE:
-        found = {json.dumps((vars(config) | card["train_config"])[key]): method for method, (_, config, card) in cards.items()}
+        found = {", then ".join(json.dumps((vars(config) | stage["train_config"])[key]) for stage in stages(card)): method
+                 for method, (_, config, card) in cards.items()}  # fmt: skip
         if len(found) > 1:
             values = " and ".join(f"{value} ({TITLES[method]})" for value, method in found.items())
             raise ValueError(f"The runs differ in {key}, {values}: the models of one family share {', '.join(ALIKE)}.")
@@ -116,6 +117,7 @@ def card_text(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str:
     lines = "\n".join("| " + " | ".join(map(str, row)) + " |" for row in table)
     commands = "\n".join(command(config, card) for config, card in found.values())
     first = next(iter(found.values()))
+    crops = "-, then ".join(dict.fromkeys(str(stage["train_config"]["crop"]) for stage in stages(first[1])))
     return f"""# {target.name}
 
 {data}
@@ -128,7 +130,7 @@ Figures are relative to the untranslated pictures (1 = nothing done): `backgroun
 against the true counterparts of drawn test scenes, `swd` the sliced Wasserstein distance to the target domain's test
 pictures; `edges` and `self_similarity` are correlations with the source (1 = all of its structure kept). "Last" is the
 shipped model, measured on all test pictures; "best" the one of least `background` or `swd` measured on the way.
-All are generators of width {first[0].width} with {first[0].blocks} blocks, trained on {first[1]["crop"]}-pixel crops; what is shipped is the
+All are generators of width {first[0].width} with {first[0].blocks} blocks, trained on {crops}-pixel crops; what is shipped is the
 exponential moving average of the generator, in float16.
 
 ## Pictures
@@ -153,15 +155,34 @@ code; elsewhere, and with later versions, weights differ in rounding.
 """
 
 
+def stages(card: dict) -> list[dict]:
+    """The stages of a run, {"steps", "train_config"} each: one, unless settings were changed on resuming."""
+    return [*card.get("stages", []), card]
+
+
 def command(config: ModelConfig, card: dict) -> str:
-    """The command that trains a model again: every setting that differs from the default, as a flag."""
-    values = dataclasses.asdict(config) | card["train_config"]
-    defaults = dataclasses.asdict(ModelConfig(config.method)) | dataclasses.asdict(TrainConfig())
-    flags = []
+    """The commands that train a model again, a line for every stage: each setting that differs from the default, or
+    from the stage before, as a flag."""
+    out = f"runs/{card['data']}-{config.method}"
+    before = dataclasses.asdict(ModelConfig(config.method)) | dataclasses.asdict(TrainConfig())
+    lines = []
+    for stage in stages(card):
+        values = dataclasses.asdict(config) | stage["train_config"]
+        start = "--resume" if lines else f"{card['data']} --method {config.method}"
+        ends_early = stage["steps"] < stage["train_config"]["steps"]  # it was stopped there
+        lines.append(f"python -m qsneg train {start} {flags(values, before)} --out {out}"
+                     + (f"   # stopped at step {stage['steps']}" if ends_early else ""))  # fmt: skip
+        before = values
+    return "\n".join(lines)
+
+
+def flags(values: dict, before: dict) -> str:
+    """The settings in `values` that are others in `before`, as flags."""
+    texts = []
     for name, value in values.items():
-        if name in ("method", "data", "device", "workers") or json.dumps(value) == json.dumps(defaults.get(name)):
+        if name in ("method", "data", "device", "workers") or json.dumps(value) == json.dumps(before.get(name)):
             continue
         name = name.replace("_", "-")
         text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-        flags.append(f"--no-{name}" if value is False else f"--{name}" if value is True else f"--{name} {text}")
-    return f"python -m qsneg train {card['data']} --method {config.method} {' '.join(flags)} --out runs/{card['data']}-{config.method}"
+        texts.append(f"--no-{name}" if value is False else f"--{name}" if value is True else f"--{name} {text}")
+    return " ".join(texts)

@@ -3,11 +3,12 @@
     python -m qsneg train horse2zebra-drawn --method qs-attn --preset small --out runs/qs-attn
     python -m qsneg train horse2zebra-drawn --method cut --preset debug --out runs/debug     # ten steps
     python -m qsneg train --resume --out runs/qs-attn
+    python -m qsneg train --resume --out runs/qs-attn --steps 10000 --crop 192 --resize 224 --decay 0.2   # a further stage
 
 A run is a folder: `checkpoint.pt` (everything that a run consists of, written atomically), `metrics.jsonl`,
 `samples/`, `film/`, `model.safetensors` (exported weights with their card), and TensorBoard's files where
 tensorboard is installed. On one device, a run that was killed and resumed ends with the same weights as
-an uninterrupted one.
+an uninterrupted one. Settings given on resuming hold from there on, a further stage of the run, which its card names.
 """
 
 import dataclasses
@@ -64,6 +65,7 @@ class Trainer:
             for name, parameters in self.groups.items()
         }
         self.step, self.seconds, self.broken, self.history = 0, 0.0, [], []
+        self.stages: list[dict] = []  # where settings changed on resuming: {"steps", "train_config"} of what was before
 
     def mix(self, average, value, count):
         """The moving average; its decay grows to the configured one, so that early averages follow."""
@@ -102,6 +104,7 @@ class Trainer:
             "seconds": self.seconds,
             "broken": self.broken,
             "history": self.history,
+            "stages": self.stages,
             "method": self.method.state_dict(),
             "average": self.average.state_dict(),
             "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
@@ -127,6 +130,7 @@ class Trainer:
         """
         state = read_checkpoint(self.out)
         self.step, self.seconds, self.broken, self.history = (state[k] for k in ("step", "seconds", "broken", "history"))
+        self.stages = state.get("stages", [])
         self.method.load_state_dict(state["method"])
         self.average.load_state_dict(state["average"])
         for name, optimiser in self.optimisers.items():
@@ -148,13 +152,15 @@ class Trainer:
 
     def card(self) -> dict:
         """Data, steps, seed, time, machine and figures of the run so far."""
-        data = self.config.data if self.config.data == DRAWN else Path(self.config.data).name
+        config = portable(self.config)
         card = {
-            "method": TITLES[self.model.method], "data": data, "steps": self.step, "of_steps": self.steps,
+            "method": TITLES[self.model.method], "data": config["data"], "steps": self.step, "of_steps": self.steps,
             "seed": self.config.seed, "crop": self.config.crop, "resize": self.config.resize, "batch": self.config.batch,
             "minutes": round(self.seconds / 60, 1), "machine": machine(self.device), "torch": torch.__version__,
-            "train_config": dataclasses.asdict(self.config) | {"data": data},
+            "train_config": config,
         }
+        if self.stages:
+            card["stages"] = self.stages
         if self.history:
             card["last"] = self.history[-1]
             first = next(k for k in self.history[-1] if k != "step")
@@ -237,12 +243,31 @@ def read_checkpoint(out: Path | str) -> dict:
         raise ValueError(f"'{path}' cannot be read ({type(error).__name__}): start the run again.") from None
 
 
+def portable(config: TrainConfig) -> dict:
+    """The configuration as a dict for cards: of a data folder's path, only the name."""
+    return dataclasses.asdict(config) | {"data": config.data if config.data == DRAWN else Path(config.data).name}
+
+
 def resume(out: Path | str, **overrides) -> Trainer:
-    """The trainer of an unfinished run, as its checkpoint describes it."""
+    """The trainer of a run, as its checkpoint describes it; `overrides` are settings of `TrainConfig` that hold from
+    here on: a further stage of the run, of which its card tells.
+
+    Raises:
+        ValueError: if there is no run, a setting cannot be changed or used, or the run is past `steps` already.
+    """
+    fixed = set(overrides) - {f.name for f in dataclasses.fields(TrainConfig)} | {"seed"} & set(overrides)
+    if fixed:
+        raise ValueError(f"A run keeps its {' and '.join(sorted(fixed))}: leave that out on resuming, or start a new run.")
     state = read_checkpoint(out)
     model, train = ({k: tuple(v) if isinstance(v, list) else v for k, v in state[part].items()} for part in ("model", "train"))
-    trainer = Trainer(ModelConfig(**model), TrainConfig(**(train | overrides)), out)
+    before, after = TrainConfig(**train), TrainConfig(**(train | overrides))
+    trainer = Trainer(ModelConfig(**model), after, out)
     trainer.restore()
+    if trainer.steps < trainer.step:
+        raise ValueError(f"The run stands at step {trainer.step}, past {trainer.steps}: give it more --steps.")
+    incidental = {"data": "", "device": "", "workers": 0}
+    if dataclasses.replace(before, **incidental) != dataclasses.replace(after, **incidental):
+        trainer.stages.append({"steps": trainer.step, "train_config": portable(before)})
     return trainer
 
 

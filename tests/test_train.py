@@ -16,6 +16,7 @@ from PIL import Image
 from qsneg.config import PRESETS, ModelConfig, TrainConfig, build
 from qsneg.data import Unpaired
 from qsneg.film import Film, frame_steps, log_entropy
+from qsneg.publish import command
 from qsneg.train import Trainer, resume
 from qsneg.weights import load, read_metadata
 
@@ -243,3 +244,29 @@ def test_noise_of_the_discriminator_falls_to_nothing(tmp_path):
         if trainer.step == 4:
             break
     assert seen == pytest.approx([0.4, 0.3, 0.2, 0.1])
+
+
+def test_a_further_stage(tmp_path):
+    """A finished run goes on with other settings: steps, film and metrics continue, and the card tells both stages."""
+    settings = TINY | {"film": True}
+    Trainer(*build("cut", steps=3, lr=1e-3, **settings), tmp_path).run(progress=False)
+    resumed = resume(tmp_path, steps=6, crop=96, resize=96, decay=0.5)
+    assert [resumed.learning_rate(s) for s in (3, 6)] == [1e-3, 0]
+    resumed.run(progress=False, stop_at=5)
+    again = resume(tmp_path, device="cpu", workers=0)  # as it was: no stage of its own
+    again.run(progress=False)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert {0, 1, 2, 3, 6} <= set(np.load(tmp_path / "film" / "film.npz")["steps"].tolist())
+    config, card = read_metadata(tmp_path / "model.safetensors")
+    assert (card["steps"], card["of_steps"], card["crop"]) == (6, 6, 96)
+    assert [(s["steps"], s["train_config"]["crop"]) for s in card["stages"]] == [(3, 64)]
+    first, second = command(config, card).splitlines()
+    assert "train horse2zebra-drawn --method cut" in first and "--steps 3" in first and "--crop 64" in first
+    assert "train --resume" in second and "--steps 6" in second and "--crop 96" in second
+    assert "--width" in first and "--width" not in second
+    for settings in ({"seed": 1}, {"width": 8}):
+        with pytest.raises(ValueError, match=f"keeps its {next(iter(settings))}"):
+            resume(tmp_path, **settings)
+    with pytest.raises(ValueError, match="at step 6, past 4"):
+        resume(tmp_path, steps=4)
