@@ -49,6 +49,7 @@ def test_all_of_it_twice(small, monkeypatch):
     assert (
         json.loads((small / "miniature.json").read_text()) == table and (small / "miniature.png").stat().st_size > 5000
     )
+    assert (small / "examples.png").stat().st_size > 5000
     monkeypatch.setattr(Trainer, "run", lambda *_: pytest.fail("trained again"))
     again = go(small)
     for old, new in zip(table["runs"], again["runs"]):
