@@ -51,14 +51,18 @@ def pictures(data: str) -> list[Image.Image]:
 
 
 class Film:
-    """Records frames into a folder; a run that resumes carries on where the folder stands."""
+    """Records frames into a folder; a run that resumes carries on where the folder stands, with its pictures."""
 
     def __init__(self, folder: Path, data: str, total: int, layers: tuple[int, ...]):
         self.folder, self.steps = Path(folder), frame_steps(total)
         self.layers = [l for l in LAYERS if l <= max(layers)]
-        self.images = pictures(data)
         self.folder.mkdir(parents=True, exist_ok=True)
-        strip(self.images).save(self.folder / "source.webp", quality=85)
+        source = self.folder / "source.webp"
+        if source.is_file():
+            self.images = cut(read(source))
+        else:
+            self.images = pictures(data)
+            strip(self.images).save(source, lossless=True)
 
     def due(self, step: int) -> bool:
         return step in self.steps
@@ -106,6 +110,11 @@ def log_entropy(film: dict[str, np.ndarray]) -> np.ndarray:
     """
     low, high = (film[k].astype(np.float32)[..., None, None] for k in ("low", "high"))
     return high - (high - low) * (film["below"].astype(np.float32) / 255) ** 2
+
+
+def cut(row: Image.Image) -> list[Image.Image]:
+    """The square pictures of a strip."""
+    return [row.crop((x, 0, x + row.height, row.height)) for x in range(0, row.width, row.height)]
 
 
 def strip(images: list[Image.Image]) -> Image.Image:

@@ -270,3 +270,12 @@ def test_a_further_stage(tmp_path):
             resume(tmp_path, **settings)
     with pytest.raises(ValueError, match="at step 6, past 4"):
         resume(tmp_path, steps=4)
+
+
+def test_a_film_keeps_its_pictures(tmp_path, monkeypatch):
+    """A run that goes on elsewhere, where other pictures would be chosen, films those that it began with."""
+    first = Film(tmp_path, "horse2zebra-drawn", 10, (12, 16))
+    monkeypatch.setattr("qsneg.film.pictures", lambda data: [Image.new("RGB", (192, 192), "red")] * 4)
+    for a, b in zip(first.images, Film(tmp_path, "horse2zebra-drawn", 20, (12, 16)).images, strict=True):
+        assert np.array_equal(np.asarray(a), np.asarray(b)) and a.size == (192, 192)
+    assert Film(tmp_path / "other", "horse2zebra-drawn", 10, (12, 16)).images[0].getpixel((0, 0)) == (255, 0, 0)
