@@ -32,9 +32,9 @@ def field_flags(*configs: type) -> list[inspect.Parameter]:
 def train(
     data: Annotated[Optional[str], typer.Argument(help="horse2zebra-drawn, or a folder with trainA and trainB")] = None,
     *,
-    method: Annotated[str, typer.Option(help=", ".join(METHODS))] = "cut",
+    method: Annotated[Optional[str], typer.Option(help=", ".join(METHODS) + " (default: cut)")] = None,
     out: Annotated[Path, typer.Option(help="folder of the run")],
-    preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "paper",
+    preset: Annotated[Optional[str], typer.Option(help=", ".join(PRESETS) + " (default: paper)")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out, with the settings given here changed")] = False,
     **fields,
 ):
@@ -46,14 +46,14 @@ def train(
         if fields.get(name):
             fields[name] = tuple(int(n) for n in fields[name].split(","))
     if resume:
-        given = fields | {"data": data}
+        given = fields | {"data": data, "method": method, "preset": preset}
         trainer = training.resume(out, **{k: v for k, v in given.items() if v is not None})
     else:
         if data is None:
             raise ValueError("Say what to train on: horse2zebra-drawn, or a folder with trainA and trainB.")
         if (out / "checkpoint.pt").exists():
             raise ValueError(f"'{out}' already holds a run: continue it with --resume, or choose another --out.")
-        trainer = training.Trainer(*build(method, preset, data=data, **fields), out)
+        trainer = training.Trainer(*build(method or "cut", preset or "paper", data=data, **fields), out)
     trainer.run()
     print(f"Weights: {out / 'model.safetensors'}")
 
