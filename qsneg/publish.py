@@ -112,7 +112,7 @@ def card_text(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str:
         row = [TITLES[config.method], card["steps"], card["seed"], card["minutes"], card["machine"]]
         for key in figures:
             last, best = card.get("last", {}), card.get("best", {})
-            row.append(f"{last.get(key, '–')} / {best.get(key, '–')} (step {best.get('step', '–')})")
+            row.append(f"{last.get(key, '–')} / " + (f"{best[key]} (step {best['step']})" if key in best else "–"))
         table.append(row)
     lines = "\n".join("| " + " | ".join(map(str, row)) + " |" for row in table)
     commands = "\n".join(command(config, card) for config, card in found.values())
