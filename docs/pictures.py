@@ -12,7 +12,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
@@ -59,7 +58,7 @@ def scenes() -> None:
     for column, seed in enumerate(map(examples.test_seed, SCENES)):
         column_of = (*(drawn.draw(seed, SIDE, domain) for domain in "AB"), LABEL_COLOURS[drawn.label_map(seed, SIDE)])
         for row, picture in enumerate(column_of):
-            sheet.paste(Image.fromarray(np.ascontiguousarray(picture)), (column * (SIDE + GAP), row * (SIDE + GAP)))
+            sheet.paste(Image.fromarray(picture), (column * (SIDE + GAP), row * (SIDE + GAP)))
     sheet.save(HERE / "scenes.webp", quality=90, method=6)
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from qsneg import figures, overlays, report
 from qsneg.config import TITLES
-from qsneg.film import SIZE, log_entropy
+from qsneg.film import SIZE, cut, log_entropy
 from qsneg.inspect import Grid
 from qsneg.scales import Scaled, by_log
 
@@ -103,9 +103,7 @@ def grid_of(film: Recorded) -> Grid:
 
 def crop(strip: bytes, picture: int) -> Image.Image:
     """One picture of a strip."""
-    image = Image.open(io.BytesIO(strip)).convert("RGB")
-    side = image.height
-    return image.crop((picture * side, 0, (picture + 1) * side, side))
+    return cut(Image.open(io.BytesIO(strip)).convert("RGB"))[picture]
 
 
 def scaled(films: dict[str, Recorded], choice: FilmChoice) -> dict[str, list[Scaled]]:

@@ -255,8 +255,8 @@ def resume(out: Path | str, **overrides) -> Trainer:
     Raises:
         ValueError: if there is no run, a setting cannot be changed or used, or the run is past `steps` already.
     """
-    fixed = set(overrides) - {f.name for f in dataclasses.fields(TrainConfig)} | {"seed"} & set(overrides)
-    if fixed:
+    changeable = {f.name for f in dataclasses.fields(TrainConfig)} - {"seed"}
+    if fixed := set(overrides) - changeable:
         raise ValueError(f"A run keeps its {' and '.join(sorted(fixed))}: leave that out on resuming, or start a new run.")
     state = read_checkpoint(out)
     model, train = ({k: tuple(v) if isinstance(v, list) else v for k, v in state[part].items()} for part in ("model", "train"))
