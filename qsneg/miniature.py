@@ -4,7 +4,7 @@
     python -m qsneg miniature --out miniature --preset debug --steps 4 --seeds 1 --count 8     # to see that it runs
 
 Trains what is not yet trained, each run a folder under runs/: one that is finished is skipped, one that was stopped
-goes on. Then all are evaluated alike (`qsneg.evaluate`), beside the longer runs that are shipped. Writes
+goes on; with more --steps than the runs have, all go on from their ends, a further stage. Then all are evaluated alike (`qsneg.evaluate`), beside the longer runs that are shipped. Writes
 miniature.md, miniature.json, miniature.png and examples.png (the first test pictures by every method's first seed), with
 the published figures for the real sets in a column of their own.
 """
@@ -64,13 +64,17 @@ def run_folder(out: Path, name: str, seed: int) -> Path:
 
 
 def finish(folder: Path, model: ModelConfig, config: TrainConfig, progress: bool = True) -> Path:
-    """Train a run to its end, from its checkpoint if it has one; returns the file of its weights.
+    """Train a run to its end, from its checkpoint if it has one; returns the file of its weights. A run that ended
+    with fewer steps goes on as a further stage, with the learning rate's schedule of all steps.
 
     Raises:
         ValueError: if the folder holds a run with other settings.
     """
     if (folder / "checkpoint.pt").is_file():
-        trainer = train.resume(folder, device=config.device, workers=config.workers)
+        here = {"device": config.device, "workers": config.workers}
+        trainer = train.resume(folder, **here)
+        if trainer.step == trainer.steps < config.steps:
+            trainer = train.resume(folder, **here, steps=config.steps)
         if (trainer.model, trainer.config) != (model, config):
             ours = dataclasses.asdict(model) | dataclasses.asdict(config)
             theirs = dataclasses.asdict(trainer.model) | dataclasses.asdict(trainer.config)
@@ -147,7 +151,8 @@ def miniature(
     runs = []
     for (name, seed), path in paths.items():
         row, card = figures(f"{name} {seed}", path)
-        runs.append({"method": name, "seed": seed, "steps": card["steps"], "minutes": card["minutes"], **row})
+        stages = [stage["steps"] for stage in card.get("stages", [])]  # where each but the last ended
+        runs.append({"method": name, "seed": seed, "steps": card["steps"], "stages": stages, "minutes": card["minutes"], **row})
     longer = []
     for name, path in shipped().items():
         row, card = figures(name, path)
@@ -195,9 +200,13 @@ def markdown(table: dict) -> str:
     for i, row in enumerate(rows):
         published = PUBLISHED.get(row["name"], {})
         lines[i + 2] += f" {', '.join(f'{k} {v}' for k, v in published.items()) or '–'} |"
+    stages = {tuple(row["stages"]) for row in table["runs"]}
+    budget = "".join(f" (a stage to {step}, the next from there)" for step in stages.pop())
+    if stages:
+        budget = " (their stages differ)"
     return "\n".join([
         f"# The papers' comparison in miniature, on {table['data']}", "",
-        f"Every method: {table['steps']} steps, preset `{table['preset']}`, {table['seeds']} seed(s); mean ± "
+        f"Every method: {table['steps']} steps{budget}, preset `{table['preset']}`, {table['seeds']} seed(s); mean ± "
         "standard deviation over seeds. Shipped models are single, longer runs.", "", *lines, "",
         "↓: lower is better, ↑: higher is better; the others are best near the true counterpart.", "",
         *legend(rows), "", table["published_source"], "", *(f"- {note}" for note in table["notes"]), "",

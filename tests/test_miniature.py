@@ -54,8 +54,18 @@ def test_all_of_it_twice(small, monkeypatch):
     again = go(small)
     for old, new in zip(table["runs"], again["runs"]):
         assert {**new, "milliseconds": 0} == {**old, "milliseconds": 0}
-    with pytest.raises(ValueError, match="holds a run with steps 2 instead of 3"):
-        go(small, steps=3)
+    with pytest.raises(ValueError, match="holds a run with steps 2 instead of 1"):
+        go(small, steps=1)
+
+
+def test_a_larger_budget_later(small):
+    assert [r["stages"] for r in go(small, seeds=1)["runs"]] == [[], []]
+    assert "Every method: 2 steps, preset" in (small / "miniature.md").read_text()
+    assert [(r["steps"], r["stages"]) for r in go(small, seeds=1, steps=3)["runs"]] == [(3, [2])] * 2
+    assert "Every method: 3 steps (a stage to 2, the next from there), preset" in (small / "miniature.md").read_text()
+    table = go(small, steps=3)  # the second seed is trained in one go: the budgets are not quite alike
+    assert [r["stages"] for r in table["runs"]] == [[2], [2], [], []]
+    assert "Every method: 3 steps (their stages differ), preset" in (small / "miniature.md").read_text()
 
 
 def test_a_stopped_run_goes_on(tmp_path):
