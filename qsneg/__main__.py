@@ -29,6 +29,13 @@ def field_flags(*configs: type) -> list[inspect.Parameter]:
     return flags
 
 
+def numbers(text: str) -> tuple[int, ...]:
+    """Layers as they are given on the command line. Raises ValueError where they are not."""
+    if not re.fullmatch(r"\d+(,\d+)*", text):
+        raise ValueError(f"Layers are numbers with commas between them, such as 0,4,8, not '{text}'.")
+    return tuple(map(int, text.split(",")))
+
+
 def train(
     data: Annotated[Optional[str], typer.Argument(help="horse2zebra-drawn, or a folder with trainA and trainB")] = None,
     *,
@@ -44,7 +51,7 @@ def train(
 
     for name in ("layers", "attention_layers"):
         if fields.get(name):
-            fields[name] = tuple(int(n) for n in fields[name].split(","))
+            fields[name] = numbers(fields[name])
     if resume:
         given = fields | {"data": data, "method": method, "preset": preset}
         trainer = training.resume(out, **{k: v for k, v in given.items() if v is not None})
@@ -54,6 +61,11 @@ def train(
         if (out / "checkpoint.pt").exists():
             raise ValueError(f"'{out}' already holds a run: continue it with --resume, or choose another --out.")
         trainer = training.Trainer(*build(method or "cut", preset or "paper", data=data, **fields), out)
+    if trainer.step == trainer.steps:
+        print(f"The run is finished, at step {trainer.step}: with more --steps it goes on.")
+        return
+    a, b = map(len, trainer.data.domains)
+    print(f"Training with {a} pictures of domain A and {b} of domain B, on {trainer.device.type}.", flush=True)
     trainer.run()
     print(f"Weights: {out / 'model.safetensors'}")
 
@@ -123,8 +135,9 @@ def draw(
     from tqdm import tqdm
 
     from qsneg import drawn
+    from qsneg.data import output_folder
 
-    drawn.write(split, count, size, seed, out, progress=tqdm)
+    drawn.write(split, count, size, seed, output_folder(out), progress=tqdm)
 
 
 @cli.command()
@@ -139,6 +152,8 @@ def score(
     from qsneg.score import figures
     from qsneg.translate import load
 
+    if count < 1:
+        raise ValueError(f"The count must be at least 1, not {count}.")
     if data and not Path(data).is_dir():
         raise ValueError(f"There is no data folder '{data}'.")
     for i, name in enumerate(checkpoints):
@@ -271,10 +286,7 @@ def import_(
         raise ValueError(f"The file to write must end in .safetensors, not '{out.name}'.")
     if out.exists():
         raise ValueError(f"'{out}' is there already: choose another --out.")
-    if layers and not re.fullmatch(r"\d+(,\d+)*", layers):
-        raise ValueError(f"Layers are numbers with commas between them, such as 0,4,8, not '{layers}'.")
-    numbers = tuple(map(int, layers.split(","))) if layers else None
-    made = convert(method, generator, heads, negatives, slow_heads, numbers, attention)
+    made = convert(method, generator, heads, negatives, slow_heads, numbers(layers) if layers else None, attention)
     weights.save(made, out)
     c = made.config
     kind = f"{made.title}, width {c.width}, {c.blocks} blocks, {c.resampling} resampling"
@@ -331,12 +343,16 @@ def main() -> None:
     """Run a command; what the user can mend is said in one sentence on stderr, with exit code 2."""
     try:
         cli()
-    except (ValueError, FileNotFoundError) as error:
-        print(f"Error: {error}", file=sys.stderr)
+    except (ValueError, OSError) as error:
+        reason = str(error)
+        if isinstance(error, OSError) and error.strerror:  # the system's own, such as a full disk
+            reason = f"'{error.filename or 'A file'}' cannot be used ({error.strerror}): make room there, or choose another place."
+        print(f"Error: {reason}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:  # Ctrl-C
+            print("Stopped.", file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":

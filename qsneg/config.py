@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 METHODS = ("cut", "fastcut", "qs-attn", "negcut", "fastnegcut")
@@ -62,6 +63,10 @@ class ModelConfig:
                 raise ValueError(f"{name} must be a whole number from 1 to {most}, not {value}.")
         if self.attention not in ("global", "local", "local+global"):
             raise ValueError(f"Unknown attention mode '{self.attention}': choose global, local or local+global.")
+        if not 0 <= self.slow_decay <= 1:
+            raise ValueError(f"slow_decay must lie from 0 to 1, not {self.slow_decay}.")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"The temperature must be a number above 0, not {self.temperature}.")
         if self.window % 2 == 0 or self.window < 1:
             raise ValueError(f"The attention window must be odd, not {self.window}.")
         if self.resampling not in ("blur", "strided"):
@@ -148,6 +153,17 @@ class TrainConfig:
             raise ValueError(f"The crop must be divisible by 4 and at least 32, not {self.crop}.")
         if self.resize < self.crop:
             raise ValueError(f"Pictures resized to {self.resize} are smaller than the crop of {self.crop}.")
+        if self.resize_max and self.resize_max < self.resize:
+            raise ValueError(f"resize_max must be 0 or at least resize, {self.resize}, not {self.resize_max}.")
+        for name, least in {"steps": 0, "batch": 1, "resize_max": 0, "scenes": 1, "disc_noise": 0, "seed": 0, "workers": 0,
+                            "log_every": 1, "sample_every": 1, "save_every": 1, "evaluate_every": 0}.items():  # fmt: skip
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}.")
+        for name in ("decay", "beta1", "beta2", "average"):
+            if (value := getattr(self, name)) is not None and not 0 <= value <= 1:
+                raise ValueError(f"{name} must lie from 0 to 1, not {value}.")
+        if not all(0 < rate < math.inf for rate in (self.lr, self.lr_disc or self.lr)):
+            raise ValueError("The learning rates lr and lr_disc must be numbers above 0.")
         if not 0 <= self.lr_end <= 1:
             raise ValueError(f"The learning rate falls to a share of itself, from 0 to 1, not {self.lr_end}.")
 

@@ -7,6 +7,8 @@ Because everything random comes from (seed, domain, step), a resumed run sees wh
 would, with any number of worker processes.
 """
 
+import os
+import sys
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,19 +26,42 @@ CACHE_BYTES = 1 << 30  # resized pictures kept in memory while a domain fits
 
 
 def find_images(folder: Path | str) -> list[Path]:
-    """All pictures under a folder, by their ending, sorted."""
-    return sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+    """All pictures under a folder, by their ending, sorted; without hidden files."""
+    found = Path(folder).rglob("*")
+    return sorted(p for p in found if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".") and p.is_file())
+
+
+def readable(folder: Path | str, count: int | None = None) -> list[Image.Image]:
+    """The first `count` pictures of a folder that can be read; the others before them are named on stderr, once."""
+    found: list[Image.Image] = []
+    for path in find_images(folder):
+        if len(found) == count:
+            break
+        try:
+            found.append(read(path))
+        except ValueError as error:
+            say_once(f"Skipped: {error}")
+    return found
+
+
+@lru_cache(maxsize=None)
+def say_once(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def output_folder(path: Path | str) -> Path:
-    """A folder to write into, which need not be there yet.
+    """A folder to write into, which need not be there yet and is not made here.
 
     Raises:
-        ValueError: if it is a file.
+        ValueError: if it is a file, lies under one, or may not be written to.
     """
     path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"The output folder '{path}' is a file: choose another.")
+    there = next((p for p in (path, *path.absolute().parents) if p.exists()), path)  # how far the path leads today
+    if not there.is_dir():
+        what = "is a file" if there == path else f"lies under '{there}', which is a file"
+        raise ValueError(f"The output folder '{path}' {what}: choose another --out.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"The output folder '{path}' cannot be written to: choose another --out.")
     return path
 
 
@@ -44,7 +69,7 @@ def check_folder(folder: Path | str, crop: int, needed: tuple[str, ...] = ("trai
     """The pictures of each needed domain, after looking at every header.
 
     Raises:
-        ValueError: one sentence, if a domain is missing or empty, or a picture is unreadable or smaller than `crop`.
+        ValueError: one sentence, if a domain is missing or empty, or pictures are unreadable or smaller than `crop`.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -52,7 +77,7 @@ def check_folder(folder: Path | str, crop: int, needed: tuple[str, ...] = ("trai
             f"There is no data folder '{folder}': give one with trainA and trainB in it, or {DRAWN} (`python -m qsneg "
             "data` fetches the papers' sets)."
         )
-    found = {}
+    found, unreadable, small = {}, [], []
     for domain in needed:
         if not (folder / domain).is_dir():
             raise ValueError(f"'{folder}' has no folder '{domain}': put the pictures of each domain into trainA and trainB.")
@@ -64,12 +89,20 @@ def check_folder(folder: Path | str, crop: int, needed: tuple[str, ...] = ("trai
                 with Image.open(path) as image:
                     size = image.size
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-                raise ValueError(f"'{path}' cannot be read as a picture: remove it or replace it.") from None
-            if min(size) < crop:
-                raise ValueError(
-                    f"'{path}' is {size[0]}×{size[1]} pixels, smaller than the crop of {crop}: remove it or set a smaller --crop."
-                )
+                unreadable.append(f"'{path}'")
+            else:
+                if min(size) < crop:
+                    small.append(f"'{path}' ({size[0]}×{size[1]})")
+    if unreadable:
+        raise ValueError(f"Pictures that cannot be read: {some(unreadable)}; remove or replace them.")
+    if small:
+        raise ValueError(f"Pictures smaller than the crop of {crop} pixels: {some(small)}; remove them, or set a smaller --crop.")
     return found
+
+
+def some(names: list[str]) -> str:
+    """The first three, and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 class Domain:
@@ -84,14 +117,20 @@ class Domain:
             self.length = len(self.paths)
         small = self.length * config.resize**2 * 4 < CACHE_BYTES
         # a drawn scene has one size for good; a photograph is kept when its size does not vary either
-        if config.data == DRAWN or (small and not config.resize_max):
-            self.picture = lru_cache(maxsize=None)(self.picture)
+        self.kept: dict[int, np.ndarray] | None = {} if config.data == DRAWN or (small and not config.resize_max) else None
 
     def __len__(self) -> int:
         return self.length
 
     def picture(self, index: int, short: int) -> np.ndarray:
         """H×W×3 uint8. Raises ValueError if it cannot be read."""
+        if self.kept is None:
+            return self.made(index, short)
+        if index not in self.kept:
+            self.kept[index] = self.made(index, short)
+        return self.kept[index]
+
+    def made(self, index: int, short: int) -> np.ndarray:
         if self.config.data == DRAWN:
             seed = drawn.scene_seed("train", self.letter, index, self.config.seed)
             return drawn.draw(seed, short, self.letter)

@@ -11,7 +11,9 @@ grumpifycat's MD5 is from a public loader of these files.
 """
 
 import difflib
+import json
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ from qsneg.data import DRAWN, find_images
 from qsneg.download import download, on_disk, verify
 
 FOLDERS = tuple(PLAIN.values())
+SMALLEST = 32  # pixels of the shorter side: of the least crop that `train` takes
 ANIMALS = {
     "train/cat": "trainA", "train/dog": "trainB", "val/cat": "testA", "val/dog": "testB",
     "test/cat": "testA", "test/dog": "testB",
@@ -125,7 +128,7 @@ class Prepared:
     smallest: int
     # the shortest side of all training pictures, in pixels
     broken: list[str]
-    # pictures that could not be read and were left out
+    # pictures that could not be read or are below `SMALLEST`, and were left out
 
 
 def listing() -> str:
@@ -139,15 +142,16 @@ def listing() -> str:
     return "\n".join(lines)
 
 
-def look_up(name: str, url: str | None = None) -> Dataset:
-    """The set of that name; with a `url`, that archive, unchecked, and by any name.
+def look_up(name: str, url: str | None = None, own: bool = False) -> Dataset:
+    """The set of that name; with a `url`, or an archive of one's own, that archive, unchecked, and by any name.
 
     Raises:
         ValueError: if there is no such set, with the nearest names.
     """
     known = KNOWN.get(name)
-    if url:
-        return Dataset(name, "", "on the terms of its owner", urls=(url,), layout=known.layout if known else PLAIN)
+    if url or own:
+        urls, layout = (url,) if url else (), known.layout if known else PLAIN
+        return Dataset(name, "", "on the terms of its owner", urls=urls, layout=layout)
     if known:
         return known
     if name == DRAWN:
@@ -159,7 +163,7 @@ def look_up(name: str, url: str | None = None) -> Dataset:
         )
     near = difflib.get_close_matches(name, [*KNOWN, CITYSCAPES, DRAWN], n=3, cutoff=0.5)
     nearest = f"the nearest are {', '.join(near)}" if near else "--list shows those that there are"
-    raise ValueError(f"There is no set called '{name}': {nearest}, and --url takes any other zip archive.")
+    raise ValueError(f"There is no set called '{name}': {nearest}; --url and --from take any other zip archive.")
 
 
 def prepare(
@@ -167,36 +171,47 @@ def prepare(
 ) -> Prepared:
     """Fetch a set (or take a zip `archive` that is here), check it, unpack it into the new folder `out`.
 
-    The archive is kept beside `out` until all is done, so that nothing is fetched twice.
+    What is fetched is kept beside `out` until all is done, so that nothing is fetched twice, with a note of where it
+    came from: an archive without one is the user's own, and is neither taken nor removed.
 
     Raises:
         ValueError: one sentence, whatever goes wrong; `out` is then as it was.
         FileNotFoundError: if there is no such archive.
     """
-    dataset, out = look_up(name, url), Path(out)
+    dataset, out = look_up(name, url, own=archive is not None), Path(out)
     with staging(out) as folder:
         if archive:
             if not Path(archive).is_file():
                 raise FileNotFoundError(f"There is no archive '{archive}': give the zip file that you downloaded.")
             unpack(archive, folder, dataset.layout, progress)
             return check(folder)
-        archive = out.with_name(out.name + ".zip")
+        archive, note = (out.with_name(out.name + ending) for ending in (".zip", ".zip.json"))
         if archive.exists():
+            if not note.is_file() or json.loads(note.read_text()) != list(dataset.addresses):
+                address = dataset.addresses[0]
+                raise ValueError(f"'{archive}' is there already and was not fetched from {address}: take it with --from, or move it away.")
             print(f"Taking '{archive}', which is there already; remove it to fetch it anew.")
             verify(archive, dataset.size, dataset.checksum)
         else:
             print(f"{name}: {', '.join(filter(None, (dataset.what, dataset.terms)))}.")
             download(dataset.addresses, archive, dataset.size, dataset.checksum, progress)
+            with on_disk(note):
+                note.write_text(json.dumps(dataset.addresses))
         try:
             unpack(archive, folder, dataset.layout, progress)
             prepared = check(folder)
         except Damaged:
-            archive.unlink()  # so that the next attempt fetches it
+            remove(archive, note)  # so that the next attempt fetches it
             raise
         except ValueError as error:
             raise ValueError(f"{str(error).rstrip('.')} (the archive is kept).") from None
-    archive.unlink()
+    remove(archive, note)
     return prepared
+
+
+def remove(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -223,7 +238,7 @@ def staging(out: Path) -> Iterator[Path]:
 
 
 def check(folder: Path) -> Prepared:
-    """Look at the header of every picture; what is no picture is removed.
+    """Look at the header of every picture; what is no picture, or one too small to train on, is removed.
 
     Raises:
         ValueError: if a training domain has no picture.
@@ -235,6 +250,8 @@ def check(folder: Path) -> Prepared:
                 with Image.open(path) as image:
                     side = min(image.size)
             except Exception:  # on broken bytes decoders raise nearly anything
+                side = 0
+            if side < SMALLEST:
                 broken.append(path.relative_to(folder).as_posix())
                 path.unlink()
                 continue
@@ -243,7 +260,7 @@ def check(folder: Path) -> Prepared:
                 smallest.append(side)
     for name in ("trainA", "trainB"):
         if name not in counts:
-            raise ValueError(f"None of the pictures for {name} can be read: is this the right archive?")
+            raise ValueError(f"None of the pictures for {name} can be read and is large enough: is this the right archive?")
     return Prepared(counts, min(smallest), broken)
 
 
@@ -252,10 +269,12 @@ def in_words(prepared: Prepared, out: Path) -> list[str]:
     counts = ", ".join(f"{name} {count}" for name, count in prepared.counts.items())
     lines = [f"Ready: '{out}' (pictures: {counts})."]
     if prepared.broken:
-        lines.append(f"Left out, since they cannot be read as pictures: {', '.join(prepared.broken)}.")
+        names = ", ".join(prepared.broken)
+        lines.append(f"Left out, since they cannot be read as pictures or have a side below {SMALLEST} pixels: {names}.")
     crop = ""
     if prepared.smallest < TrainConfig.crop:
-        crop = f" --crop {max(32, prepared.smallest // 4 * 4)}"
+        crop = f" --crop {prepared.smallest // 4 * 4}"
         lines.append(f"The smallest picture's shorter side has {prepared.smallest} pixels: train on no larger crop.")
-    lines.append(f"Train on it: python -m qsneg train {out} --method cut --out runs/{out.name}{crop}")
+    folder, run = shlex.quote(str(out)), shlex.quote(f"runs/{out.name}")
+    lines.append(f"Train on it: python -m qsneg train {folder} --method cut --out {run}{crop}")
     return lines

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from qsneg import device as devices
 from qsneg import fidelity, segmenter, structure
 from qsneg.compare import COLOURS
-from qsneg.data import DRAWN, find_images, output_folder
+from qsneg.data import DRAWN, find_images, output_folder, readable
 from qsneg.score import Recorder, Translate, figures, sliced_wasserstein, squares
 from qsneg.table import COLUMNS, TRUTH, dot_plot, examples, legend, markdown_table
 
@@ -66,12 +66,14 @@ class Evaluation:
             self.truth, self.reference = (t.float() / 127.5 - 1 for t in (truth, other))
             where = f"pictures of domain B of {n} other test scenes"
         else:
+            if not Path(data).is_dir():
+                raise ValueError(f"There is no data folder '{data}'.")
             folders = [Path(data) / name for name in ("testA", "testB")]
             if not all(f.is_dir() and find_images(f) for f in folders):
                 raise ValueError(f"'{data}' has no pictures in testA and testB to evaluate on.")
             self.truth = self.labels = None
             self.reference = squares(folders[1], count, size)
-            n = len(find_images(folders[0])[:count])
+            n = len(readable(folders[0], count))
             where = f"{len(self.reference)} test pictures of domain B"
         self.pictures = n
         self.notes = [f"{n} translations at {size}×{size} pixels (the middle square, resized), compared with {where}."]

@@ -56,6 +56,8 @@ class Film:
     def __init__(self, folder: Path, data: str, total: int, layers: tuple[int, ...]):
         self.folder, self.steps = Path(folder), frame_steps(total)
         self.layers = [l for l in LAYERS if l <= max(layers)]
+        if not self.layers:
+            raise ValueError(f"The film shows layers {' and '.join(map(str, LAYERS))}, and these are less deep: add --no-film.")
         self.folder.mkdir(parents=True, exist_ok=True)
         source = self.folder / "source.webp"
         if source.is_file():

@@ -81,7 +81,7 @@ def fetch(name: str, folder: Path, largest: int) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, logging
 
     logging.set_verbosity_error()
-    parts = name.strip().split("/")
+    parts = name.strip().removeprefix("https://huggingface.co/").rstrip("/").split("/")
     if len(parts) not in (2, 3) or not all(re.fullmatch(r"\w[\w.-]*", part) for part in parts):
         raise ValueError("A model on the Hugging Face Hub is named user/repository, or user/repository/file.")
     repository, file = "/".join(parts[:2]), parts[2] if len(parts) == 3 else FILE
@@ -175,11 +175,12 @@ On the command line: `python -m qsneg translate photos --checkpoint {repository}
 
 def training(config: ModelConfig, card: dict) -> str:
     """The section on how to train it again; empty where the file does not say."""
-    if not isinstance(card.get("train_config"), dict):
-        return ""
     from qsneg.publish import command
 
-    return f"\n## Training\n\n```\n{command(config, card)}\n```\n"
+    try:
+        return f"\n## Training\n\n```\n{command(config, card)}\n```\n"
+    except (KeyError, TypeError, AttributeError):  # a card by others: anything may be missing
+        return ""
 
 
 def plain(value: object) -> dict:

@@ -71,20 +71,14 @@ def finish(folder: Path, model: ModelConfig, config: TrainConfig, progress: bool
         ValueError: if the folder holds a run with other settings.
     """
     if (folder / "checkpoint.pt").is_file():
+        check(folder, model, config)
         here = {"device": config.device, "workers": config.workers}
         trainer = train.resume(folder, **here)
-        if trainer.step == trainer.steps < config.steps:
+        if trainer.steps < config.steps:
+            if trainer.step < trainer.steps:
+                trainer.run(progress)
             trainer = train.resume(folder, **here, steps=config.steps)
-        if (trainer.model, trainer.config) != (model, config):
-            ours = dataclasses.asdict(model) | dataclasses.asdict(config)
-            theirs = dataclasses.asdict(trainer.model) | dataclasses.asdict(trainer.config)
-            other = next(k for k in ours if ours[k] != theirs[k])
-            raise ValueError(
-                f"'{folder}' holds a run with {other} {theirs[other]} instead of {ours[other]}: repeat "
-                "the settings of that run, or choose another --out."
-            )
     else:
-        (folder / "metrics.jsonl").unlink(missing_ok=True)  # of a run stopped before its first checkpoint
         trainer = train.Trainer(model, config, folder)
     path = folder / "model.safetensors"
     if trainer.step < trainer.steps:
@@ -92,6 +86,20 @@ def finish(folder: Path, model: ModelConfig, config: TrainConfig, progress: bool
     elif not path.is_file() or weights.read_metadata(path)[1].get("steps") != trainer.step:
         trainer.save()  # stopped between the checkpoint and the weights
     return path
+
+
+def check(folder: Path, model: ModelConfig, config: TrainConfig) -> None:
+    """Raises ValueError if the folder holds a run with other settings, or with more steps."""
+    if not (folder / "checkpoint.pt").is_file():
+        return
+    state = train.read_checkpoint(folder)
+    ours, theirs = dataclasses.asdict(model) | dataclasses.asdict(config), state["model"] | state["train"]
+    for key in ours.keys() - {"device", "workers"}:
+        if ours[key] != theirs[key] and not (key == "steps" and theirs[key] < ours[key]):
+            raise ValueError(
+                f"'{folder}' holds a run with {key} {theirs[key]} instead of {ours[key]}: repeat "
+                "the settings of that run, or choose another --out."
+            )
 
 
 def shipped() -> dict[str, Path]:
@@ -137,7 +145,9 @@ def miniature(
     if seeds < 1:
         raise ValueError(f"The number of seeds must be at least 1, not {seeds}.")
     plan = [(name, seed, *configure(name, steps, seed, preset, device)) for seed in range(seeds) for name in METHODS]
-    evaluation = evaluate.prepare(DRAWN, count, evaluate.SIZE, inception, judge, device)  # before the long part
+    for name, seed, model, config in plan:  # before the long part
+        check(run_folder(out, name, seed), model, config)
+    evaluation = evaluate.prepare(DRAWN, count, evaluate.SIZE, inception, judge, device)
     paths = {}
     for number, (name, seed, model, config) in enumerate(plan, 1):
         if progress:

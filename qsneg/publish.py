@@ -10,6 +10,7 @@ card. What is known of the data and its licence is read from `DATA.md` in that f
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -29,8 +30,11 @@ def publish(runs: list[Path | str], family: str, folder: Path | str | None = Non
     is written, of what lies there.
 
     Raises:
-        ValueError: if there is neither a run nor a model, a run is missing or not finished, or the runs differ in what a family has in common.
+        ValueError: if there is neither a run nor a model, a run is missing, not finished or has no film, two are of one
+            method, or the runs differ in what a family has in common.
     """
+    if not re.fullmatch(r"\w[\w.-]*", family):
+        raise ValueError(f"'{family}' is no name of a family: write it in letters, digits, '-', '_' and '.'.")
     target = Path(folder or weights.FOLDER) / family
     cards = {}
     for run in map(Path, runs):
@@ -39,6 +43,10 @@ def publish(runs: list[Path | str], family: str, folder: Path | str | None = Non
         config, card = weights.read_metadata(run / "model.safetensors")
         if card["steps"] != card["of_steps"]:
             raise ValueError(f"'{run}' stands at step {card['steps']} of {card['of_steps']}: finish it with `train --resume`.")
+        if config.method in cards:
+            raise ValueError(f"'{cards[config.method][0]}' and '{run}' are both of {TITLES[config.method]}: a family has one of each method.")
+        if not list((run / "film").glob("[0-9]*.npz")):
+            raise ValueError(f"'{run}' has no film, which a family shows: train it without --no-film.")
         cards[config.method] = (run, config, card)
     for key in ALIKE:
         found = {", then ".join(json.dumps((vars(config) | stage["train_config"])[key]) for stage in stages(card)): method
@@ -115,7 +123,7 @@ def card_text(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str:
             row.append(f"{last.get(key, '–')} / " + (f"{best[key]} (step {best['step']})" if key in best else "–"))
         table.append(row)
     lines = "\n".join("| " + " | ".join(map(str, row)) + " |" for row in table)
-    commands = "\n".join(command(config, card) for config, card in found.values())
+    commands = "\n".join(command(config, card, target.name) for config, card in found.values())
     first = next(iter(found.values()))
     crops = "-, then ".join(dict.fromkeys(str(stage["train_config"]["crop"]) for stage in stages(first[1])))
     return f"""# {target.name}
@@ -129,7 +137,8 @@ def card_text(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str:
 Figures are relative to the untranslated pictures (1 = nothing done): `background` and `luminance` are the errors
 against the true counterparts of drawn test scenes, `swd` the sliced Wasserstein distance to the target domain's test
 pictures; `edges` and `self_similarity` are correlations with the source (1 = all of its structure kept). "Last" is the
-shipped model, measured on all test pictures; "best" the one of least `background` or `swd` measured on the way.
+shipped model, measured on all test pictures; "best" the least `background` or `swd` measured, on the way on the first
+64 test pictures.
 All are generators of width {first[0].width} with {first[0].blocks} blocks, trained on {crops}-pixel crops; what is shipped is the
 exponential moving average of the generator, in float16.
 
@@ -160,15 +169,16 @@ def stages(card: dict) -> list[dict]:
     return [*card.get("stages", []), card]
 
 
-def command(config: ModelConfig, card: dict) -> str:
+def command(config: ModelConfig, card: dict, family: str | None = None) -> str:
     """The commands that train a model again, a line for every stage: each setting that differs from the default, or
-    from the stage before, as a flag."""
-    out = f"runs/{card['data']}-{config.method}"
+    from the stage before, as a flag. The run is named after the family, or after the data."""
+    out = f"runs/{family or card['data']}-{config.method}"
     before = dataclasses.asdict(ModelConfig(config.method)) | dataclasses.asdict(TrainConfig())
     lines = []
     for stage in stages(card):
         values = dataclasses.asdict(config) | stage["train_config"]
-        start = "--resume" if lines else f"{card['data']} --method {config.method}"
+        data = values["data"]
+        start = f"{'' if data == before['data'] else data + ' '}--resume" if lines else f"{data} --method {config.method}"
         ends_early = stage["steps"] < stage["train_config"]["steps"]  # it was stopped there
         lines.append(f"python -m qsneg train {start} {flags(values, before)} --out {out}"
                      + (f"   # stopped at step {stage['steps']}" if ends_early else ""))  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from qsneg import overlays
+from qsneg.data import output_folder
 from qsneg.images import read
 from qsneg.inspect import Inspection, View, inspect, observe
 from qsneg.translate import Translator
@@ -115,5 +116,6 @@ def inspect_file(picture: Path | str, translator: Translator, out: Path | str, l
         ValueError: if the picture cannot be read or does not fit in memory, or a setting is out of range.
         FileNotFoundError: if there is no such file.
     """
+    out = output_folder(out)
     view = observe(translator, read(picture), size)
     return write(view, inspect(view, layer, mode, num_anchors, seed), out)

@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from qsneg import drawn
-from qsneg.data import DRAWN, find_images
-from qsneg.images import read, square
+from qsneg.data import DRAWN, find_images, readable
+from qsneg.images import square
 
 Translate = Callable[[Tensor], Tensor]  # B×3×H×W in [-1, 1] to the same
 
@@ -91,8 +91,14 @@ def luminance_distance(picture: np.ndarray, truth: np.ndarray, inside: np.ndarra
 
 
 def squares(folder: Path, count: int | None = None, size: int = 128) -> Tensor:
-    """The middle squares of a folder's pictures, N×3×size×size in [-1, 1]."""
-    arrays = [np.asarray(square(read(path), size)) for path in find_images(folder)[:count]]
+    """The middle squares of a folder's pictures that can be read, N×3×size×size in [-1, 1].
+
+    Raises:
+        ValueError: if there are none.
+    """
+    arrays = [np.asarray(square(picture, size)) for picture in readable(folder, count)]
+    if not arrays:
+        raise ValueError(f"None of the pictures in '{folder}' can be read.")
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 

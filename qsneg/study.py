@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from qsneg import attention, drawn, methods
 from qsneg.catchup import catch_up
+from qsneg.data import output_folder
 from qsneg.inspect import View, observe, query
 from qsneg.translate import Translator
 
@@ -287,11 +288,11 @@ def study(names: list[str], out: Path | str, count: int = 200, device: str = "au
     have one file name.
 
     Raises:
-        FileNotFoundError, ValueError: if a checkpoint cannot be loaded.
+        FileNotFoundError, ValueError: if a checkpoint cannot be loaded, or `out` cannot be written to.
     """
     from qsneg.translate import load
 
-    out = Path(out)
+    out = output_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     for name in names:
         translator = load(name, device)

@@ -15,8 +15,12 @@ import dataclasses
 import json
 import os
 import platform
+import shutil
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -27,9 +31,9 @@ from tqdm import tqdm
 from qsneg import device as devices
 from qsneg import methods
 from qsneg.config import TITLES, ModelConfig, TrainConfig
-from qsneg.data import DRAWN, Unpaired, check_folder, find_images
+from qsneg.data import DRAWN, Unpaired, check_folder, output_folder, readable
 from qsneg.film import Film, gather
-from qsneg.images import read, resize_short, to_image, to_tensor
+from qsneg.images import resize_short, to_image, to_tensor
 from qsneg.score import Recorder, figures
 from qsneg.structure import agreements
 from qsneg.weights import Weights, save
@@ -45,7 +49,7 @@ class Trainer:
     """
 
     def __init__(self, model: ModelConfig, config: TrainConfig, out: Path | str):
-        self.model, self.config, self.out = model, config, Path(out)
+        self.model, self.config, self.out = model, config, output_folder(out)
         if config.data != DRAWN:
             check_folder(config.data, config.crop)
         self.data = Unpaired(config)
@@ -138,8 +142,8 @@ class Trainer:
         self.method.draws.generator.set_state(state["draws"])
         torch.set_rng_state(state["random"])
         metrics = self.out / "metrics.jsonl"
-        if metrics.exists():  # drop what was written after the checkpoint
-            lines = [l for l in metrics.read_text().splitlines() if json.loads(l)["step"] <= self.step]
+        if metrics.exists():  # drop what was written after the checkpoint, the last line perhaps in part
+            lines = [l for l in metrics.read_text().splitlines() if l.endswith("}") and json.loads(l)["step"] <= self.step]
             metrics.write_text("".join(l + "\n" for l in lines))
 
     def weights(self) -> Weights:
@@ -161,10 +165,11 @@ class Trainer:
         }
         if self.stages:
             card["stages"] = self.stages
-        if self.history:
-            card["last"] = self.history[-1]
-            first = next(k for k in self.history[-1] if k != "step")
-            card["best"] = min(self.history, key=lambda h: h[first])
+        since = max((s["steps"] for s in self.stages if s["train_config"]["data"] != config["data"]), default=0)
+        if history := [h for h in self.history if h["step"] > since]:  # figures of other data do not compare
+            card["last"] = history[-1]
+            first = next(k for k in history[-1] if k != "step")
+            card["best"] = min(history, key=lambda h: h[first])
         return card
 
     def translate(self, x: torch.Tensor) -> torch.Tensor:
@@ -181,8 +186,15 @@ class Trainer:
         return result
 
     def run(self, progress: bool = True, stop_at: int | None = None) -> None:
-        """Train to the end (or to `stop_at`), writing everything on the way."""
+        """Train to the end (or to `stop_at`), writing everything on the way.
+
+        Raises:
+            KeyboardInterrupt: after Ctrl-C, when the step is finished and saved.
+        """
         c, out = self.config, self.out
+        if self.step == 0:  # of a run that stopped before its first checkpoint
+            (out / "metrics.jsonl").unlink(missing_ok=True)
+            shutil.rmtree(out / "film", ignore_errors=True)
         (out / "samples").mkdir(parents=True, exist_ok=True)
         film = Film(out / "film", c.data, self.steps, self.model.layers) if c.film else None
         samples = sample_inputs(c, film)
@@ -192,12 +204,12 @@ class Trainer:
         end = min(self.steps, stop_at or self.steps)
         loader = torch.utils.data.DataLoader(
             self.data, batch_size=None, sampler=range(self.step, end), num_workers=c.workers,
-            generator=torch.Generator(),
+            generator=torch.Generator(), worker_init_fn=leave_interrupts,
         )
         if film and self.step == 0 and film.due(0):
             film.record(0, self.average.module, self.device)
         bar = tqdm(loader, TITLES[self.model.method], end, initial=self.step, unit="step", disable=not progress)
-        for x, y, broken in bar:
+        for x, y, broken in until_interrupt(bar):
             for name in set(broken) - set(self.broken):
                 self.broken.append(name)
                 bar.write(f"Skipped, cannot be read: {name}", file=sys.stderr)
@@ -227,10 +239,41 @@ class Trainer:
             if self.step % c.save_every == 0 or final:
                 self.save()
             last = time.monotonic()  # evaluation, film and saving are not training time
+        bar.close()
+        if self.step < end:
+            self.save()
+            print(f"Saved at step {self.step} in '{out}': resumed, it goes on from there.", file=sys.stderr)
+            raise KeyboardInterrupt
         if film and self.step == self.steps:
             gather(film.folder)
         if self.broken:
             print(f"{len(self.broken)} picture(s) could not be read and were skipped: {', '.join(self.broken[:5])}", file=sys.stderr)
+
+
+def until_interrupt(items: Iterable) -> Iterator:
+    """The items until Ctrl-C, which lets the one at work finish; pressed again, it stops at once."""
+    pressed = []
+
+    def note(*_):
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(True)
+
+    main = threading.current_thread() is threading.main_thread()  # elsewhere signals cannot be caught
+    before = signal.signal(signal.SIGINT, note) if main else None
+    try:
+        for item in items:
+            yield item
+            if pressed:
+                return
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+
+
+def leave_interrupts(worker: int) -> None:
+    """Worker processes leave Ctrl-C to the one that trains."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def read_checkpoint(out: Path | str) -> dict:
@@ -240,7 +283,7 @@ def read_checkpoint(out: Path | str) -> dict:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file: zipfile's, pickle's and torch's errors
-        raise ValueError(f"'{path}' cannot be read ({type(error).__name__}): start the run again.") from None
+        raise ValueError(f"'{path}' cannot be read ({type(error).__name__}): remove it and start the run again.") from None
 
 
 def portable(config: TrainConfig) -> dict:
@@ -265,8 +308,8 @@ def resume(out: Path | str, **overrides) -> Trainer:
     trainer.restore()
     if trainer.steps < trainer.step:
         raise ValueError(f"The run stands at step {trainer.step}, past {trainer.steps}: give it more --steps.")
-    incidental = {"data": "", "device": "", "workers": 0}
-    if dataclasses.replace(before, **incidental) != dataclasses.replace(after, **incidental):
+    incidental = {"device": "", "workers": 0}  # and of the data's path all but the name
+    if portable(dataclasses.replace(before, **incidental)) != portable(dataclasses.replace(after, **incidental)):
         trainer.stages.append({"steps": trainer.step, "train_config": portable(before)})
     return trainer
 
@@ -275,7 +318,7 @@ def sample_inputs(config: TrainConfig, film: Film | None) -> list[torch.Tensor]:
     """The sources of the sample grid: the film's pictures, then up to four of testA."""
     images = list(film.images) if film else []
     if config.data != DRAWN and (Path(config.data) / "testA").is_dir():
-        images += [resize_short(read(p), config.crop) for p in find_images(Path(config.data) / "testA")[:4]]
+        images += [resize_short(picture, config.crop) for picture in readable(Path(config.data) / "testA", 4)]
     side = film.images[0].width if images and film else config.crop
     return [to_tensor(i.resize((side // 4 * 4,) * 2)) for i in images]
 

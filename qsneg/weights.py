@@ -72,9 +72,12 @@ class Weights:
 
 
 def save(weights: Weights, path: Path | str) -> None:
-    """Write a model as one safetensors file, in float16, atomically."""
+    """Write a model as one safetensors file, in float16, atomically.
+
+    Raises:
+        ValueError: if it cannot be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {
         f"{part}.{name}": tensor.detach().to("cpu", torch.float16).contiguous()
         for part, net in weights.parts().items()
@@ -87,8 +90,12 @@ def save(weights: Weights, path: Path | str) -> None:
         "card": json.dumps(weights.card),
     }
     part = path.with_name(path.name + ".part")
-    save_file(tensors, part, metadata)
-    os.replace(part, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, part, metadata)
+        os.replace(part, path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ValueError(f"'{path}' cannot be written ({error}): make room there, or choose another --out.") from None
 
 
 def read_metadata(path: Path | str) -> tuple[ModelConfig, dict]:
@@ -100,17 +107,23 @@ def read_metadata(path: Path | str) -> tuple[ModelConfig, dict]:
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-        values = json.loads(metadata["config"])
-        known = {f.name for f in dataclasses.fields(ModelConfig)}
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
-        return ModelConfig(**values), json.loads(metadata.get("card", "{}"))
     except FileNotFoundError:
         raise
-    except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (safetensors.SafetensorError, OSError):
+        metadata = {}
+    if "config" not in metadata:
         raise ValueError(
-            f"'{path}' is not a weights file of qsneg ({type(error).__name__}): give a .safetensors file written by "
-            "`python -m qsneg train`."
-        ) from None
+            f"'{path}' is not a weights file of qsneg: give a .safetensors file that it wrote, or bring published weights "
+            "in with `python -m qsneg import`."
+        )
+    try:
+        values, card = json.loads(metadata["config"]), json.loads(metadata.get("card", "{}"))
+        if not isinstance(values, dict) or not isinstance(card, dict):
+            raise ValueError("config and card should be objects")
+        known = {f.name for f in dataclasses.fields(ModelConfig)}
+        return ModelConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}), card
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The metadata of '{path}' cannot be read ({str(error).rstrip('.')}): train or import it again.") from None
 
 
 def load(name: Path | str, folder: Path | str | None = None) -> Weights:
@@ -153,16 +166,20 @@ def in_words(shape: tuple[int, ...]) -> str:
 
 
 def find(name: Path | str, folder: Path | str | None = None) -> Path:
-    """The file meant by `name`: a path, a name under the checkpoint folder such as "horse2zebra-drawn/cut",
-    or a Hugging Face repository id "user/repository" (its model.safetensors, or "user/repository/file").
+    """The file meant by `name`: a path (of a file, with or without .safetensors, or of a run's folder), a name under the
+    checkpoint folder such as "horse2zebra-drawn/cut", or a Hugging Face repository id "user/repository" (its
+    model.safetensors, or "user/repository/file").
 
     Raises:
         FileNotFoundError: with what was tried.
     """
     folder = Path(folder) if folder else FOLDER
-    for path in (Path(name), folder / f"{name}.safetensors", folder / str(name)):
+    in_folder = (folder / f"{name}.safetensors", folder / str(name))
+    for path in (Path(name), *in_folder, Path(f"{name}.safetensors"), Path(name) / "model.safetensors"):
         if path.is_file():
             return path
+    if Path(name).is_dir():
+        raise FileNotFoundError(f"The folder '{name}' has no model.safetensors: give a weights file, or the folder of a run.")
     parts = str(name).split("/")
     families = {p.parent.name for p in available(folder)}
     if len(parts) in (2, 3) and parts[0] not in (*families, "", ".", "..") and not Path(name).suffix == ".pth":

@@ -42,6 +42,31 @@ def test_draw(tmp_path, capsys):
     assert run(capsys, "draw", "--split", "exam", "--count", 2, "--out", tmp_path)[0] == 2
 
 
+@pytest.mark.parametrize("out", ["file.txt", "file.txt/x", "/proc/x"])
+def test_a_place_that_cannot_be_written_to(out, tmp_path, checkpoint, capsys, monkeypatch):
+    """Noticed in one sentence, and before anything is computed where the path says so."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file.txt").write_text("mine")
+    Image.new("RGB", (40, 40)).save("a.png")
+    tiny = ["--preset", "debug", "--steps", 1, "--width", 4, "--disc-width", 4, "--no-film", "--evaluate-every", 0]
+    for command_line in (
+        ["draw", "--split", "test", "--count", 1, "--size", 32], ["train", "horse2zebra-drawn", *tiny],
+        ["translate", "a.png", "--checkpoint", checkpoint], ["inspect", "a.png", "--checkpoint", checkpoint],
+        ["study", "--checkpoint", checkpoint, "--count", 1], ["evaluate", checkpoint, "--count", 1, "--size", 32],
+    ):  # fmt: skip
+        code, _, err = run(capsys, *command_line, "--out", out)
+        assert code in (1, 2) and "choose another" in err or "cannot be written" in err, (command_line, err)
+    assert (tmp_path / "file.txt").read_text() == "mine"
+
+
+def test_one_sentence_for_odd_settings(tmp_path, capsys):
+    for flags, words in ((["--layers", "a,b"], "numbers with commas"), (["--temperature", 0], "above 0")):
+        code, _, err = run(capsys, "train", "horse2zebra-drawn", *flags, "--out", tmp_path / "x")
+        assert code == 2 and words in err and not (tmp_path / "x").exists()
+    code, _, err = run(capsys, "score", "x/y", "--count", 0)
+    assert code == 2 and "at least 1" in err
+
+
 def test_translate(tmp_path, checkpoint, capsys):
     Image.new("RGB", (30, 21), "red").save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"nothing")

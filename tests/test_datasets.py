@@ -255,6 +255,15 @@ def test_a_good_archive_is_not_fetched_twice(server, tmp_path, capsys):
     assert code == 0 and "which is there already" in out and len(server.log) == 1
 
 
+def test_ones_own_archive_by_any_name(tmp_path, capsys):
+    archive = zipped({**SMALL, "some/trainA/dot.png": picture(3, (1, 1))})
+    (tmp_path / "mine.zip").write_bytes(archive)
+    out = tmp_path / "my set"
+    code, said, _ = run(capsys, "mine", "--from", tmp_path / "mine.zip", "--out", out)
+    assert code == 0 and f"train '{out}' --method cut --out 'runs/my set' --crop 36" in said
+    assert "below 32 pixels: trainA/dot.png" in said and (tmp_path / "mine.zip").read_bytes() == archive
+
+
 def link(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name)
     info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
@@ -345,6 +354,8 @@ def test_afhq_becomes_cat2dog(tmp_path, test):
         (["horse2zebra", "--from", "none.zip", "--out", "x"], "There is no archive 'none.zip'"),
         (["cityscapes", "--from", "none", "--out", "x"], "There is no folder 'none'"),
         (["horse2zebra", "--out", "full"], "'full' is there already"),
+        (["horse2zebra", "--out", "sets"], "'sets.zip' is there already and was not fetched from"),
+        (["mine", "--url", "https://example.org/a.zip", "--out", "sets"], "take it with --from"),
         (["horse2zebra", "--out", "full/a.txt/b"], "cannot be written"),
     ],
 )
@@ -352,9 +363,11 @@ def test_one_sentence(arguments, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a.txt").write_text("mine")
+    (tmp_path / "sets.zip").write_bytes(b"the user's own")
     code, _, err = run(capsys, *arguments)
     assert code == 2 and err.startswith("Error: ") and words in err
-    assert left(tmp_path) == ["full"] and left(tmp_path / "full") == ["a.txt"]
+    assert left(tmp_path) == ["full", "sets.zip"] and (tmp_path / "sets.zip").read_bytes() == b"the user's own"
+    assert left(tmp_path / "full") == ["a.txt"]
 
 
 def test_list(capsys):

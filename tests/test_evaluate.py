@@ -111,7 +111,8 @@ def test_what_cannot_be_had_is_left_out_with_a_sentence(data, tmp_path, monkeypa
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("nowhere",), "no pictures in testA and testB"),
+        (("nowhere",), "no data folder 'nowhere'"),
+        ((".",), "no pictures in testA and testB"),
         ((DRAWN, 0), "count must be at least 1"),
         ((DRAWN, 2, 36), "divisible by 8"),
     ],

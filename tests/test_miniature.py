@@ -68,6 +68,28 @@ def test_a_larger_budget_later(small):
     assert "Every method: 3 steps (their stages differ), preset" in (small / "miniature.md").read_text()
 
 
+def test_a_larger_budget_while_a_smaller_one_was_stopped(small, monkeypatch):
+    """Stopped on the way from 2 to 3 steps, then 4 asked for: every run goes to 3 first, and all are alike."""
+    go(small, seeds=1)
+    run, runs = Trainer.run, []
+
+    def stop_in_the_second(trainer, progress):
+        runs.append(trainer)
+        run(trainer, progress, stop_at=None if len(runs) == 1 else trainer.step)
+        if len(runs) == 2:
+            trainer.save()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Trainer, "run", stop_in_the_second)
+        go(small, seeds=1, steps=3)
+    table = go(small, seeds=1, steps=4)
+    assert [(r["steps"], r["stages"]) for r in table["runs"]] == [(4, [2, 3])] * 2
+    with pytest.raises(ValueError, match="steps 4 instead of 3"):
+        go(small, seeds=2, steps=3)
+    assert not run_folder(small, "CUT", 1).exists()  # all is checked before anything is trained
+
+
 def test_a_stopped_run_goes_on(tmp_path):
     settings = configure("CUT", 6, 0, "debug", "cpu")
     Trainer(*settings, tmp_path / "a").run(progress=False, stop_at=5)

@@ -29,7 +29,7 @@ def test_a_family(runs, tmp_path):
         assert (target / f"{method}.film" / "film.npz").is_file() and (target / f"{method}.metrics.jsonl").is_file()
     card = (target / "README.md").read_text()
     assert "| CUT | 2 | 0 |" in card and "| NEGCUT | 2 | 0 |" in card
-    assert "--method negcut" in card and "--width 4" in card and "width 4 with" in card
+    assert "--out runs/horse2zebra-drawn-cut" in card and "--method negcut" in card and "--width 4" in card and "width 4 with" in card
     for name in ("sheet.webp", "worst.webp", "curves.png"):
         assert name in card
         with Image.open(target / name) as picture:
@@ -50,7 +50,14 @@ def test_runs_that_do_not_belong_together(runs, tmp_path):
     Trainer(*build("cut", **TINY), tmp_path / "half").run(progress=False, stop_at=1)
     with pytest.raises(ValueError, match="step 1 of 2"):
         publish([tmp_path / "half"], "x", tmp_path)
-    assert not (tmp_path / "x").exists()
+    with pytest.raises(ValueError, match="both of CUT"):
+        publish([runs / "cut", runs / "cut"], "x", tmp_path)
+    Trainer(*build("cut", film=False, **TINY), tmp_path / "blind").run(progress=False)
+    with pytest.raises(ValueError, match="has no film"):
+        publish([tmp_path / "blind"], "x", tmp_path)
+    with pytest.raises(ValueError, match="no name of a family"):
+        publish([runs / "cut"], "../evil", tmp_path)
+    assert not (tmp_path / "x").exists() and not (tmp_path.parent / "evil").exists()
 
 
 def test_worst_cases_are_those_of_least_edge_agreement(monkeypatch, tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import torch
 from PIL import Image
 
 from qsneg.config import PRESETS, ModelConfig, TrainConfig, build
-from qsneg.data import Unpaired
+from qsneg.data import Unpaired, check_folder
 from qsneg.film import Film, frame_steps, log_entropy
 from qsneg.publish import command
 from qsneg.train import Trainer, resume
@@ -201,8 +203,8 @@ def test_folder_batches(tmp_path):
     [
         (lambda f: [p.unlink() for p in (f / "trainB").iterdir()] and (f / "trainB").rmdir(), "has no folder 'trainB'"),
         (lambda f: [p.unlink() for p in (f / "trainA").iterdir()], "holds no pictures"),
-        (lambda f: (f / "trainA" / "0.png").write_bytes(b"no picture"), "0.png' cannot be read"),
-        (lambda f: Image.new("RGB", (63, 90)).save(f / "trainB" / "1.png"), "63×90 pixels, smaller than the crop of 64"),
+        (lambda f: (f / "trainA" / "0.png").write_bytes(b"no picture"), "cannot be read: '.*0.png'; remove"),
+        (lambda f: Image.new("RGB", (63, 90)).save(f / "trainB" / "1.png"), r"crop of 64 pixels: '.*1.png' \(63×90\); remove"),
     ],
 )
 def test_bad_folders_get_one_sentence(spoil, message, tmp_path):
@@ -233,6 +235,103 @@ def test_damaged_checkpoint_gets_one_sentence(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(os.urandom(100))
     with pytest.raises(ValueError, match="cannot be read"):
         resume(tmp_path)
+
+
+def test_ctrl_c_finishes_the_step_and_loses_nothing(tmp_path, capsys):
+    settings = build("cut", steps=6, save_every=100, **TINY)
+    whole, part = (Trainer(*settings, tmp_path / name) for name in ("whole", "part"))
+    whole.run(progress=False)
+    step = part.train_step
+
+    def pressed(x, y):
+        if part.step == 1:
+            signal.raise_signal(signal.SIGINT)
+        return step(x, y)
+
+    part.train_step = pressed
+    with pytest.raises(KeyboardInterrupt):
+        part.run(progress=False)
+    assert part.step == 2 and "Saved at step 2" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # as it was
+    with (tmp_path / "part" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 3, "NC')  # torn by a crash
+    resumed = resume(tmp_path / "part")
+    resumed.run(progress=False)
+    assert same(final(whole), final(resumed))
+    assert [json.loads(l)["step"] for l in (tmp_path / "part" / "metrics.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_ctrl_c_twice_stops_at_once(tmp_path):
+    trainer = Trainer(*build("cut", steps=6, **TINY), tmp_path)
+
+    def pressed(x, y):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("went on")
+
+    trainer.train_step = pressed
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(progress=False)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_starting_again_leaves_nothing_of_a_run_without_checkpoint(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
+    (tmp_path / "film").mkdir()
+    (tmp_path / "film" / "0000007.npz").write_bytes(b"old")
+    Trainer(*build("cut", steps=2, **(TINY | {"film": True})), tmp_path).run(progress=False)
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+    assert np.load(tmp_path / "film" / "film.npz")["steps"].tolist() == [0, 1, 2]
+
+
+def test_other_data_are_a_stage_whose_figures_do_not_mix(tmp_path):
+    """Drawn scenes first, then photographs: the card's figures are of the last data, its commands name both."""
+    mine = folder(tmp_path / "mine")
+    for letter in "AB":
+        shutil.copytree(mine / f"train{letter}", mine / f"test{letter}")
+    (mine / "testA" / "broken.png").write_bytes(b"no picture")
+    settings = TINY | dict(evaluate_every=2)
+    Trainer(*build("cut", steps=2, **settings), tmp_path / "run").run(progress=False)
+    _, card = read_metadata(tmp_path / "run" / "model.safetensors")
+    assert "background" in card["last"] and "stages" not in card
+    resume(tmp_path / "run", data=str(mine), steps=4).run(progress=False)
+    config, card = read_metadata(tmp_path / "run" / "model.safetensors")
+    assert card["last"]["step"] == card["best"]["step"] == 4 and "swd" in card["last"]
+    first, second = command(config, card).splitlines()
+    assert "train horse2zebra-drawn --method cut" in first and "train mine --resume" in second
+
+
+def test_pictures_travel_to_processes_that_are_not_forked(tmp_path):
+    for config_ in (build("cut", **TINY)[1], config(folder(tmp_path))):
+        data = Unpaired(config_)
+        x = data[0][0]
+        assert torch.equal(pickle.loads(pickle.dumps(data))[0][0], x) and torch.equal(data[0][0], x)
+
+
+def test_hidden_files_are_no_pictures(tmp_path):
+    (folder(tmp_path) / "trainA" / "._0.png").write_bytes(b"of a Mac")
+    assert len(check_folder(tmp_path, 64)["trainA"]) == 2
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        (dict(log_every=0), "log_every must be at least 1"), (dict(batch=0), "batch must be"), (dict(scenes=0), "scenes"),
+        (dict(steps=-5), "steps must be"), (dict(seed=-1), "seed must be"), (dict(evaluate_every=-1), "evaluate_every"),
+        (dict(disc_noise=float("nan")), "disc_noise must be"), (dict(lr=0.0), "learning rates"),
+        (dict(lr=float("nan")), "learning rates"), (dict(decay=-1.0), "decay must lie"), (dict(average=2.0), "average"),
+        (dict(resize_max=64), "resize_max must be 0 or at least"), (dict(temperature=0.0), "temperature must be"),
+        (dict(slow_decay=5.0), "slow_decay must lie"),
+    ],
+)  # fmt: skip
+def test_settings_out_of_range(values, message):
+    with pytest.raises(ValueError, match=message):
+        build("negcut", **values)
+
+
+def test_a_film_needs_a_layer_that_it_shows(tmp_path):
+    with pytest.raises(ValueError, match="--no-film"):
+        Trainer(*build("cut", layers=(0, 4), **(TINY | {"film": True})), tmp_path).run(progress=False)
 
 
 def test_noise_of_the_discriminator_falls_to_nothing(tmp_path):

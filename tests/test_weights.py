@@ -41,6 +41,13 @@ def test_names_and_paths(folder):
     path = folder / "family" / "negcut.safetensors"
     assert find("family/negcut", folder) == find(path) == find("family/negcut.safetensors", folder) == path
     assert [weights.model_name(p) for p in weights.available(folder)] == ["family/negcut"]
+    assert find(folder / "family" / "negcut", folder / "elsewhere") == path  # a path without its ending
+    run = folder / "runs" / "mine"
+    run.mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="has no model.safetensors"):
+        find(run)
+    save(Weights.empty(CONFIG), run / "model.safetensors")
+    assert find(run) == run / "model.safetensors"
     with pytest.raises(FileNotFoundError, match="No weights called 'family/cut'.*which has family/negcut"):
         find("family/cut", folder)
     with pytest.raises(FileNotFoundError, match="No weights called 'nothing'"):
@@ -53,7 +60,13 @@ def test_what_is_not_ours_is_refused_in_one_sentence(folder, tmp_path):
     for name in ("text", "other"):
         with pytest.raises(ValueError, match="is not a weights file of qsneg") as error:
             load(tmp_path / f"{name}.safetensors")
-        assert "\n" not in str(error.value)
+        assert "\n" not in str(error.value) and "qsneg import" in str(error.value)
+    for odd in ({"config": "[1]"}, {"config": "{}", "card": "[1]"}, {"config": '{"width": "x"}'}, {"config": "{"}):
+        save_file({"a": torch.zeros(2)}, tmp_path / "odd.safetensors", odd)
+        with pytest.raises(ValueError, match="metadata of '.*odd.safetensors' cannot be read"):
+            load(tmp_path / "odd.safetensors")
+    with pytest.raises(ValueError, match="cannot be written"):
+        save(Weights.empty(CONFIG), tmp_path / "text.safetensors" / "x.safetensors")
     metadata = {"config": json.dumps({"method": "cut", "width": 4, "dim": 16, "blocks": 5, "layers": [0, 4]}), "card": "{}"}
     save_file({"generator.model.1.weight": torch.zeros(4, 3, 7, 7)}, tmp_path / "part.safetensors", metadata)
     with pytest.raises(ValueError, match="incomplete"):
