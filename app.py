@@ -406,7 +406,7 @@ class App:
         title = f"<b>{fragments.family_title(subject.family)}</b>, {len(page_film.all_steps(films))} frames."
         values = {"film": dict(value=page_film.html(films, film, list(subject.methods), subject.family)),
                   "film head": dict(value=f'<p class="summary">{title if films else ""}</p>'),
-                  "film status": dict(visible=False)}
+                  "film status": dict(visible=False), "film zip": dict(visible=bool(films))}
         models = subject.family, subject.methods
         if drawn.get("film bases") != models:
             values["film bases"] = dict(value=page_film.bases(films))
@@ -470,13 +470,13 @@ class App:
 
     def open_file(self, path, family, methods, own):
         """A visitor's own weights from a file: one more method, for this session alone."""
-        return self.open_own(lambda: self.models.own.open(path), Path(path or "").stem, family, methods, own)
+        return self.open_own(lambda: self.models.own.open(path), Path(path or "").stem, family, methods, own, path)
 
     def open_hub(self, name, family, methods, own):
         """The same from the Hugging Face Hub."""
         return self.open_own(lambda: self.models.own.fetch(name or ""), (name or "").strip(), family, methods, own)
 
-    def open_own(self, make, title, family, methods, own):
+    def open_own(self, make, title, family, methods, own, path=None):
         """Open what `make` gives the token of, in place of what was open; or say what is wrong, and that stays."""
         try:
             token = make()
@@ -484,19 +484,22 @@ class App:
             if not isinstance(error, ValueError):
                 traceback.print_exc()
             sentence = str(error) if isinstance(error, ValueError) else UNEXPECTED
-            return self.updates({"own message": dict(value=fragments.message(sentence), visible=True)})
+            sentence += f" {own[1]} stays open." if own else ""
+            values = {"own message": dict(value=fragments.message(sentence), visible=True), "own file": dict(value=None)}
+            return self.updates(values)
         self.forget(own)
-        own = token, title[:40]
+        own = token, title if len(title) <= 40 else title[:39] + "…"
         group, _ = self.set_family(family, [m for m in methods or [] if m != OWN] + [OWN], own)
         said = fragments.opened(own[1], self.models.own.find(token))
-        return self.updates({"own message": dict(value=said, visible=True)}) | {self.ui["mine"]: own,
-                                                                                self.ui["methods"]: group}
+        values = {"own message": dict(value=said, visible=True), "own close": dict(visible=True), "own file": dict(value=path)}
+        return self.updates(values) | {self.ui["mine"]: own, self.ui["methods"]: group}
 
     def close_own(self, family, methods, own):
-        """The visitor has removed the file."""
+        """The visitor has removed the file, or pressed the button."""
         self.forget(own)
         group, _ = self.set_family(family, [method for method in methods or [] if method != OWN])
-        return self.updates({"own message": dict(visible=False)}) | {self.ui["mine"]: None, self.ui["methods"]: group}
+        values = {"own message": dict(visible=False), "own close": dict(visible=False), "own file": dict(value=None)}
+        return self.updates(values) | {self.ui["mine"]: None, self.ui["methods"]: group}
 
     def forget(self, own) -> None:
         if own:
@@ -580,6 +583,7 @@ class App:
                                         elem_id="own-name")
             ui["own open"] = gr.Button("Open from the Hub", size="sm", elem_id="own-open")
             ui["own message"] = gr.HTML(visible=False)
+            ui["own close"] = gr.Button("Close your weights", size="sm", visible=False, elem_id="own-close")
 
     def compare_page(self, first):
         """The cards in a row, and the wipe under them."""
@@ -719,10 +723,11 @@ class App:
         ui["picture"].upload(self.check, ui["picture"], ui["picture message"], show_progress="hidden", **private)
         now = [ui[name] for name in ("family", "methods", "mine")]
         ui["family"].input(self.set_family, now, family, show_progress="hidden", **private)
-        shown = [ui[name] for name in ("mine", "methods", "own message")]
+        shown = [ui[name] for name in ("mine", "methods", "own file", "own message", "own close")]
         opening = dict(outputs=shown, show_progress="minimal", show_progress_on=[ui["own message"]], **MODEL, **private)
         ui["own file"].upload(self.open_file, [ui["own file"], *now], **opening)
-        ui["own file"].clear(self.close_own, now, shown, show_progress="hidden", **private)
+        for event in (ui["own file"].clear, ui["own close"].click):
+            event(self.close_own, now, shown, show_progress="hidden", **private)
         for event in (ui["own open"].click, ui["own name"].submit):
             event(self.open_hub, [ui["own name"], *now], **opening)
         ui["wiped"].input(self.wipe, [ui["wiped"], *(ui[key] for key in self.cards)], [ui["wipe"], ui["wipe ends"]],

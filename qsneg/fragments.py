@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from qsneg import images
+from qsneg import compare, images
 from qsneg.compare import COLOURS, FAMILIES, Comparison, Models
 from qsneg.config import TITLES
 from qsneg.device import describe
@@ -72,7 +72,8 @@ def message(sentence: str) -> str:
 def opened(title: str, translator) -> str:
     """What kind of model a visitor has opened, and what it lacks."""
     c, lacks = translator.config, translator.weights.lacks(negatives=True)
-    kind = f"{translator.title}, width {c.width}, {c.blocks} blocks, {c.resampling} resampling"
+    bare = "a generator of the kind of " if translator.weights.heads is None and translator.title == "CUT" else ""
+    kind = f"{bare}{translator.title}, width {c.width}, {c.blocks} blocks, {c.resampling} resampling"
     text = f"<b>{html.escape(title)}</b> is open: {kind}. {lacks} It is ticked among the methods: press Translate."
     return f'<p class="note" role="status">{" ".join(text.split())}</p>'
 
@@ -102,7 +103,9 @@ def summary(comparison: Comparison) -> str:
     """One line on how a comparison was made."""
     count, (width, height) = len(comparison.results), comparison.source.size
     methods = f"{count} method{'s' if count != 1 else ''}"
-    line = (f"<b>{html.escape(family_title(comparison.family))}</b>, {width} × {height} pixels: {methods} in "
+    own = [result.method for result in comparison.results] == [compare.OWN]
+    title = NAMES[compare.OWN] if own else family_title(comparison.family)
+    line = (f"<b>{html.escape(title)}</b>, {width} × {height} pixels: {methods} in "
             f"{comparison.seconds:.2f} s on {html.escape(comparison.device)}.")
     return f'<p class="summary">{line}</p>'
 

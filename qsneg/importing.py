@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from qsneg import weights
-from qsneg.config import ModelConfig
+from qsneg.config import FOREIGN, METHODS, ModelConfig
 from qsneg.weights import Weights, expected, in_words
 
 LAYERS = ModelConfig().layers
@@ -53,6 +53,8 @@ def convert(
         FileNotFoundError: if a file is missing.
         ValueError: if a file is of another kind, or the files do not belong together.
     """
+    if method not in (*METHODS, *FOREIGN):
+        raise ValueError(f"Unknown method '{method}': choose one of {', '.join((*METHODS, *FOREIGN))}.")
     if (negatives or slow_heads) and not (heads and negatives and slow_heads and method.endswith("negcut")):
         raise ValueError("A negative generator belongs to negcut or fastnegcut, and is imported together with its heads "
                          "and slow heads: give --heads, --negatives and --slow-heads.")  # fmt: skip
@@ -87,7 +89,7 @@ def open_file(path: Path | str) -> Weights:
         FileNotFoundError, ValueError: see `weights.load` and `convert`.
     """
     path = Path(path)
-    if path.suffix == ".safetensors" and is_own(path):
+    if is_own(path):
         return weights.load(path)
     strided = architecture(read(path), path)["resampling"] == "strided"
     return convert("cyclegan" if strided else "cut", path)
@@ -115,15 +117,19 @@ def read(path: Path | str) -> Tensors:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no file '{path}'.")
+        raise FileNotFoundError(f"'{path}' is a folder: give the file itself." if path.is_dir() else f"There is no file '{path}'.")
     state = load_tensors(path)
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
     if not isinstance(state, dict):
         found = type(state).__name__
         raise ValueError(f"'{path}' holds a {found} and should hold a dictionary of tensors: {UNDERSTOOD}.")
     odd = [f"{k} ({type(v).__name__})" for k, v in state.items() if not isinstance(k, str) or not isinstance(v, Tensor)]
-    if odd or not state:
-        what = f"such as {', '.join(odd[:3])}" if odd else "being empty"
-        raise ValueError(f"'{path}' holds other things than tensors, {what}: save the network's state_dict() alone.")
+    if not state:
+        raise ValueError(f"'{path}' holds no tensors: save the network's state_dict().")
+    if odd:
+        what = ", ".join(odd[:3])
+        raise ValueError(f"'{path}' holds other things than tensors, such as {what}: save the network's state_dict() alone.")
     state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     if any(name.startswith("generator.model.") for name in state):
         raise ValueError(f"'{path}' is a file of qsneg already: it needs no import.")
@@ -141,9 +147,18 @@ def read(path: Path | str) -> Tensors:
     return state
 
 
+def is_safetensors(path: Path) -> bool:
+    """By what a file begins with, since names mislead: 8 bytes and a JSON object, or else a zip file or a pickle."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start.startswith((b"PK", b"\x80")):
+        return False
+    return start[8:] == b"{" or path.suffix.lower() == ".safetensors"
+
+
 def load_tensors(path: Path) -> object:
     """What is in a file, whichever its format; ValueError where it cannot be read safely."""
-    if path.suffix == ".safetensors":
+    if is_safetensors(path):
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -157,8 +172,8 @@ def load_tensors(path: Path) -> object:
             with zipfile.ZipFile(path) as archive:
                 if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:  # torch never compresses
                     raise ValueError("it is compressed")
-        with warnings.catch_warnings(action="ignore"):  # of files of other kinds
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"), path.open("rb") as file:  # warnings of files of other kinds
+            return torch.load(file, map_location="cpu", weights_only=True)  # of a path torch would look at the ending
     except Exception as error:  # unpickling raises whatever the file asks for
         if any(word in str(error) for word in ("GLOBAL", "unsupported class", "legacy .tar")):
             raise ValueError(f"'{path}' holds more than tensors, which are all that is read: save the network's "
@@ -174,7 +189,7 @@ def renamed(state: Tensors) -> Tensors:
     """
     affine = any(name.endswith("running_mean") and name.replace("running_mean", "weight") in state for name in state)
     dropout = any(".conv_block.6." in name for name in state) and not any(".conv_block.5." in name for name in state)
-    unused = () if affine else ("running_mean", "running_var", "num_batches_tracked")
+    unused = ("num_batches_tracked", *(() if affine else ("running_mean", "running_var")))
     state = {name: tensor for name, tensor in state.items() if not name.endswith(unused)}
     return {name.replace("conv_block.6.", "conv_block.5.") if dropout else name: t for name, t in state.items()}
 

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from qsneg import figures, overlays, report
+from qsneg.compare import OWN
 from qsneg.config import TITLES
 from qsneg.film import SIZE, cut, log_entropy
 from qsneg.inspect import Grid
@@ -121,13 +122,13 @@ def layer_of(film: Recorded, choice: FilmChoice) -> int:
 
 def html(films: dict[str, Recorded], choice: FilmChoice, methods: list[str], family: str) -> str:
     """The page under its controls; `methods` are those chosen, with or without a film."""
-    missing = [m for m in methods if m not in films and m != "own"]  # weights that were opened have none
+    absent = {OWN: "Weights that were opened bring no film."} if OWN in methods else {}
     words = "".join(
         f'<p class="note">{TITLES[m]}: no film beside its weights (<code>{family}/{m}.film</code>).</p>'
-        for m in missing
-    )
+        for m in methods if m not in films and m not in absent
+    )  # fmt: skip
     if not films:
-        return f'{words}<p class="note">Training records one: python -m qsneg train.</p>'
+        return f'{words}<p class="note">{absent.get(OWN, "")} Training records one: python -m qsneg train.</p>'
     steps, maps = all_steps(films), scaled(films, choice)
     last = len(steps) - 1
     lines: dict[str, list[str]] = {"translation": [], "entropy": [], "anchors": []}
@@ -167,18 +168,20 @@ def html(films: dict[str, Recorded], choice: FilmChoice, methods: list[str], fam
         f'</button><input type="range" min="0" max="{last}" value="{last}" step="1" list="film-marks" '
         'aria-label="Frame of the film">'
         f'<datalist id="film-marks">{marks}</datalist><output>step {steps[-1]:,}</output></div>'
-        + figures.row("Translation", "As recorded, 192 × 192 pixels.", lines["translation"], source)
+        + figures.row("Translation", "As recorded, 192 × 192 pixels.", lines["translation"], source, absent)
         + figures.row(
             f"Entropy, {shown}",
             "One scale for all methods and steps; by rank, each frame by its own order.",
             lines["entropy"],
             figures.legend("Low entropy: the position stands out. High: it resembles much else."),
+            absent,
         )
         + figures.row(
             f"Anchors, {shown}",
             "The 256 positions of lowest entropy; brighter dots rank higher.",
             lines["anchors"],
             figures.legend("Do they gather where the picture has to change, or along outlines?"),
+            absent,
         )
         + "</div>"
     )

@@ -11,7 +11,8 @@ import time
 
 from qsneg import page_anchors, page_attention, page_loss, page_negatives
 from qsneg.choice import GLOBAL_MOST, Choice
-from qsneg.compare import FAMILIES
+from qsneg.compare import FAMILIES, OWN
+from qsneg.config import TITLES
 from qsneg.inspect import View
 
 PAGES = {page.NAME: page for page in (page_anchors, page_attention, page_negatives, page_loss)}
@@ -21,7 +22,8 @@ def head(seen: dict[str, View], choice: Choice, family: str, size: int, name: st
     """One line under the controls: what is inspected, at which size, and where that is not what was asked for."""
     view = next(iter(seen.values()))
     width, height = view.source.size
-    text = f"<b>{FAMILIES.get(family, (family,))[0]}</b>, inspected at {width} × {height} pixels."
+    title = TITLES[OWN] if list(seen) == [OWN] else FAMILIES.get(family, (family,))[0]
+    text = f"<b>{title}</b>, inspected at {width} × {height} pixels."
     if min(width, height) < size:
         text += (
             f" The working size of {size} is reduced here, since attention compares every position with every other "
@@ -50,9 +52,10 @@ def split(name: str, seen: dict[str, View], choice: Choice) -> tuple[dict[str, V
             layers = ", ".join(map(str, view.config.layers))
             reason = reason or f"There is no layer {choice.layer} to compare in this model: choose one of {layers}."
         elif able and view.grid(choice.layer) != (first := next(iter(able.values())).grid(choice.layer)):
-            own = view.grid(choice.layer).stride
+            one, own = next(iter(able.values())), view.grid(choice.layer).stride
+            alike = [n for n in view.config.layers if n in one.config.layers and view.grid(n) == one.grid(n)]
             reason = reason or (f"At layer {choice.layer} this generator has {own} pixels per position and the first model "
-                                f"{first.stride}: choose layer 0, 12 or 16.")  # fmt: skip
+                                f"{first.stride}: choose one of {', '.join(map(str, alike))}.")  # fmt: skip
         if reason:
             absent[method] = reason
         else:

@@ -1,6 +1,6 @@
 """A small segmentation network for drawn scenes, which judges translations as the papers do on Cityscapes.
 
-    python -m qsneg segmenter --out checkpoints/segmenter.safetensors     # trains it, about ten minutes on one free core
+    python -m qsneg segmenter --out segmenter.safetensors     # trains it, about ten minutes on one free core
 
 Trained on drawn pictures of domain B and their label maps, it labels the translation of a source; where it finds
 what the source's label map says, the translation kept the layout and looks like domain B (the protocol of Isola et

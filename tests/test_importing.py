@@ -132,6 +132,27 @@ def test_cyclegans_generators(width, blocks, dropout, tmp_path):
         ModelConfig(layers=(0, 20), blocks=9, resampling="strided")
 
 
+def test_names_of_files_do_not_matter_and_one_level_is_looked_into(tmp_path):
+    state = cyclegan(4, 6, False).state_dict()
+    torch.save(state, tmp_path / "torch.safetensors")
+    save_file(state, tmp_path / "safetensors.pth")
+    save_file(state, tmp_path / "upper.SAFETENSORS")
+    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "nested.pth")
+    for path in tmp_path.iterdir():
+        assert open_file(path).config.blocks == 6
+    weights.save(open_file(path), tmp_path / "ours.bin")
+    assert open_file(tmp_path / "ours.bin").title == "CycleGAN"
+    counted = state | {"model.2.running_mean": torch.zeros(4), "model.2.weight": torch.ones(4),
+                       "model.2.num_batches_tracked": torch.tensor(100_000)}  # fmt: skip
+    torch.save(counted, tmp_path / "batch.pth")
+    with pytest.raises(ValueError, match="batch norm"):
+        open_file(tmp_path / "batch.pth")
+    with pytest.raises(FileNotFoundError, match="is a folder"):
+        convert("cut", tmp_path)
+    with pytest.raises(ValueError, match="Unknown method 'pix2pix': .*cyclegan"):
+        convert("pix2pix", tmp_path / "nested.pth")
+
+
 def test_channels_and_strides_of_every_layer():
     for resampling in ("blur", "strided"):
         last = ModelConfig(resampling=resampling, blocks=2, layers=(0,)).last_layer
@@ -191,7 +212,7 @@ def refused(tmp_path, kind: str):
         "not finite": g | {"model.1.bias": torch.tensor([0, 0, 0, torch.nan])},
         "whole numbers": g | {"model.1.bias": torch.zeros(4, dtype=torch.int64)},
         "expanded": g | {"model.1.weight": torch.zeros(1).expand(1000, 1000, 70, 70)},
-        "nested": {"state_dict": g, "step": 3}, "empty": {}, "list": [torch.zeros(3)],
+        "nested": {"network": g, "step": 3}, "empty": {}, "list": [torch.zeros(3)],
         "harmful": {"model.1.weight": Harmful(tmp_path / "harmed")}, "module": torch.nn.Linear(2, 2),
     }  # fmt: skip
     path = tmp_path / "file.pth"
@@ -222,8 +243,8 @@ def refused(tmp_path, kind: str):
     ("heads", "projection heads"),
     ("other names", "model.12.conv.weight"), ("wrong shape", "16×16×5×5 and should be 16×16×3×3"),
     ("other filter", "model.7.filt"), ("batch norm", "batch norm"), ("not finite", "not finite"),
-    ("whole numbers", "int64"), ("expanded", "room for"), ("nested", r"state_dict \(OrderedDict\), step \(int\)"),
-    ("empty", "empty"), ("list", "a list"), ("harmful", "more than tensors"), ("old harmful", "more than tensors"),
+    ("whole numbers", "int64"), ("expanded", "room for"), ("nested", r"network \(OrderedDict\), step \(int\)"),
+    ("empty", "no tensors"), ("list", "a list"), ("harmful", "more than tensors"), ("old harmful", "more than tensors"),
     ("module", "more than tensors"), ("text", "cannot be read as a PyTorch file"), ("cut off", "cannot be read"),
     ("broken safetensors", "cannot be read"), ("compressed", "cannot be read"), ("missing", "There is no file"),
 ])  # fmt: skip
@@ -262,7 +283,7 @@ def test_a_file_that_asks_for_huge_networks_is_refused_before_they_are_made(tmp_
     made.config = ModelConfig()
     object.__setattr__(made.config, "blocks", 10**9)
     weights.save(made, path)
-    with pytest.raises(ValueError, match="not a weights file"):
+    with pytest.raises(ValueError, match="blocks must be"):
         open_file(path)
 
 

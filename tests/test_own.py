@@ -15,6 +15,7 @@ from qsneg.importing import convert
 from qsneg.inspect import observe
 from qsneg.networks import Generator
 from qsneg.own import Opened
+from qsneg.page_film import FilmChoice
 from qsneg.pages import PAGES
 from qsneg.translate import Translator
 from tests.test_app import app, browser, checkpoints, page, shown  # noqa: F401 (fixtures)
@@ -76,6 +77,7 @@ def test_an_opened_file_is_a_further_method_of_its_session(demo, picture):
     assert Image.open(seen[OWN]["value"]).tobytes() == right.tobytes()
     group, _ = demo.set_family("day2sunset", None, mine)  # an example was chosen
     assert group.value == ["cut", "negcut", OWN]
+    assert "opened bring no film" in demo.fill_film(seen["subject"], FilmChoice(), {})[demo.ui["film"]]["value"]
     for name, page in PAGES.items():
         drawn = {demo.ui[key]: value for key, value in (("subject", seen["subject"]),)}
         for update in demo.fill(name, seen["subject"], Choice(), {}):
@@ -99,14 +101,15 @@ def test_only_its_session_has_it(demo, picture):
     mine = update[demo.ui["mine"]]
     update = demo.close_own("day2sunset", ["cut", OWN], mine)
     assert update[demo.ui["mine"]] is None and update[demo.ui["methods"]].value == ["cut"]
-    assert demo.models.own.find(mine[0]) is None
+    assert demo.models.own.find(mine[0]) is None and update[demo.ui["own close"]] == dict(visible=False, __type__="update")
 
 
 def test_what_cannot_be_opened_leaves_all_as_it_was(demo, tmp_path):
     (tmp_path / "note.pth").write_text("hello")
     mine = demo.open_file(str(G), "day2sunset", ["cut"], None)[demo.ui["mine"]]
     update = demo.open_file(str(tmp_path / "note.pth"), "day2sunset", ["cut"], mine)
-    assert set(update) == {demo.ui["own message"]} and demo.models.own.find(mine[0])
+    assert set(update) == {demo.ui["own message"], demo.ui["own file"]} and demo.models.own.find(mine[0])
+    assert update[demo.ui["own file"]]["value"] is None and "latest_net_G stays open" in said(demo, update)
     assert "note.pth" in said(demo, update) and "cannot be read" in said(demo, update)
     assert str(tmp_path) not in said(demo, update)
     for name in ("", "cut", "../../secrets", "a/../b", "/etc/passwd", str(G)):  # names of the Hub alone
@@ -120,6 +123,9 @@ def test_own_weights_alone_and_without_a_family(tmp_path, picture, monkeypatch):
     mine = demo.open_file(str(G), None, [], None)[demo.ui["mine"]]
     seen = translated(demo, picture, [OWN], mine, family=None)
     assert seen["own card"]["visible"] and seen["subject"].methods == (OWN,)
+    assert "<b>Your weights</b>" in seen["summary"]["value"]
+    film = demo.fill_film(seen["subject"], FilmChoice(), {})
+    assert film[demo.ui["film zip"]]["visible"] is False and "bring no film" in film[demo.ui["film"]]["value"]
     *_, update = demo.fill("loss", seen["subject"], Choice(), {})
     assert "came without projection heads" in update[demo.ui["loss status"]]["value"]
 
@@ -177,6 +183,9 @@ def test_in_the_browser(page, browser, app, strided):  # noqa: F811
     page.get_by_role("tab", name="Loss", exact=True).click()
     text = page.wait_for_selector("#stage-loss .fig.own .absent", timeout=40000).inner_text()
     assert "came without projection heads" in text
+    page.locator("#own-close").click()
+    page.wait_for_selector("#methods input[name='own']", state="detached")
+    assert not page.locator("#own-close").is_visible() and not page.locator("#own .note:has-text('is open')").is_visible()
     other = browser.new_page()
     other.goto(app)
     other.wait_for_selector("#methods input[name='cut']")
