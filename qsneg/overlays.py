@@ -149,5 +149,5 @@ def colour_bar(limits: tuple[float, float], label: str, width: int = 512, name: 
 
 def number(value: float) -> str:
     """A value for an axis: three digits, without a long tail of zeros."""
-    text = f"{value:.1e}" if value and (abs(value) < 1e-2 or abs(value) >= 1e4) else f"{value:.3g}"
+    text = f"{value:.1e}" if value and (abs(value) < 1e-3 or abs(value) >= 1e4) else f"{value:.3g}"
     return text.replace("-", "−")
