@@ -121,8 +121,7 @@ class TrainConfig:
     lr_disc: float | None = None
     # learning rate of the discriminator's, where it differs: lower where it wins too easily (D losses near 0)
     disc_noise: float = 0.0
-    # standard deviation of noise on the discriminator's input, falling linearly to 0 at the last step
-    # (instance noise, https://arxiv.org/abs/1610.04490): keeps it from winning by faint texture alone
+    # standard deviation of noise on the discriminator's input, falling linearly to 0 (https://arxiv.org/abs/1610.04490)
     beta1: float = 0.5
     # Adam's first momentum
     beta2: float = 0.999

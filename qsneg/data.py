@@ -9,6 +9,7 @@ would, with any number of worker processes.
 
 import os
 import sys
+import warnings
 from functools import lru_cache
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def check_folder(folder: Path | str, crop: int, needed: tuple[str, ...] = ("trai
             raise ValueError(f"'{folder / domain}' holds no pictures (looked for {', '.join(sorted(EXTENSIONS))}).")
         for path in found[domain]:
             try:
-                with Image.open(path) as image:
+                with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # warnings of large pictures
                     size = image.size
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
                 unreadable.append(f"'{path}'")
