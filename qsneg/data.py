@@ -10,6 +10,7 @@ would, with any number of worker processes.
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,17 +33,15 @@ def find_images(folder: Path | str) -> list[Path]:
     return sorted(p for p in found if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".") and p.is_file())
 
 
-def readable(folder: Path | str, count: int | None = None) -> list[Image.Image]:
-    """The first `count` pictures of a folder that can be read; the others before them are named on stderr, once."""
-    found: list[Image.Image] = []
+def readable(folder: Path | str) -> Iterator[Image.Image]:
+    """The pictures of a folder that can be read, one after the other; what cannot is named on stderr, once."""
     for path in find_images(folder):
-        if len(found) == count:
-            break
         try:
-            found.append(read(path))
+            picture = read(path)
         except ValueError as error:
             say_once(f"Skipped: {error}")
-    return found
+        else:
+            yield picture
 
 
 @lru_cache(maxsize=None)

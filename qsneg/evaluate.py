@@ -10,6 +10,7 @@ examples.png.
 """
 
 import json
+from itertools import islice
 from pathlib import Path
 from statistics import median
 
@@ -73,7 +74,7 @@ class Evaluation:
                 raise ValueError(f"'{data}' has no pictures in testA and testB to evaluate on.")
             self.truth = self.labels = None
             self.reference = squares(folders[1], count, size)
-            n = len(readable(folders[0], count))
+            n = sum(1 for _ in islice(readable(folders[0]), count))
             where = f"{len(self.reference)} test pictures of domain B"
         self.pictures = n
         self.notes = [f"{n} translations at {size}×{size} pixels (the middle square, resized), compared with {where}."]

@@ -14,6 +14,7 @@ appendix: 7×7 patches of a Laplacian pyramid of three levels), again relative t
 
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,7 @@ def squares(folder: Path, count: int | None = None, size: int = 128) -> Tensor:
     Raises:
         ValueError: if there are none.
     """
-    arrays = [np.asarray(square(picture, size)) for picture in readable(folder, count)]
+    arrays = [np.asarray(square(picture, size)) for picture in islice(readable(folder), count)]
     if not arrays:
         raise ValueError(f"None of the pictures in '{folder}' can be read.")
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 127.5 - 1

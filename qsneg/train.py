@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -318,7 +319,7 @@ def sample_inputs(config: TrainConfig, film: Film | None) -> list[torch.Tensor]:
     """The sources of the sample grid: the film's pictures, then up to four of testA."""
     images = list(film.images) if film else []
     if config.data != DRAWN and (Path(config.data) / "testA").is_dir():
-        images += [resize_short(picture, config.crop) for picture in readable(Path(config.data) / "testA", 4)]
+        images += [resize_short(picture, config.crop) for picture in islice(readable(Path(config.data) / "testA"), 4)]
     side = film.images[0].width if images and film else config.crop
     return [to_tensor(i.resize((side // 4 * 4,) * 2)) for i in images]
 
