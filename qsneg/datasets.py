@@ -25,7 +25,7 @@ from PIL import Image
 from qsneg.archive import PLAIN, Damaged, unpack
 from qsneg.config import TrainConfig
 from qsneg.data import DRAWN, find_images
-from qsneg.download import download, on_disk, verify
+from qsneg.download import download, forget, on_disk, state_path, verify
 
 FOLDERS = tuple(PLAIN.values())
 SMALLEST = 32  # pixels of the shorter side: of the least crop that `train` takes
@@ -185,7 +185,8 @@ def prepare(
                 raise FileNotFoundError(f"There is no archive '{archive}': give the zip file that you downloaded.")
             unpack(archive, folder, dataset.layout, progress)
             return check(folder)
-        archive, note = (out.with_name(out.name + ending) for ending in (".zip", ".zip.json"))
+        archive = out.with_name(out.name + ".zip")
+        note = state_path(archive)
         if archive.exists():
             if not note.is_file() or json.loads(note.read_text()) != list(dataset.addresses):
                 address = dataset.addresses[0]
@@ -201,17 +202,12 @@ def prepare(
             unpack(archive, folder, dataset.layout, progress)
             prepared = check(folder)
         except Damaged:
-            remove(archive, note)  # so that the next attempt fetches it
+            forget(archive)  # so that the next attempt fetches it
             raise
         except ValueError as error:
             raise ValueError(f"{str(error).rstrip('.')} (the archive is kept).") from None
-    remove(archive, note)
+    forget(archive)
     return prepared
-
-
-def remove(*paths: Path) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
 
 
 @contextmanager

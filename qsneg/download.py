@@ -93,7 +93,7 @@ def verify(path: Path | str, size: int | None, checksum: str | None) -> None:
 
 
 def forget(part: Path) -> None:
-    """Remove what there is of an attempt."""
+    """Remove a file, whole or in part, and the note beside it."""
     part.unlink(missing_ok=True)
     state_path(part).unlink(missing_ok=True)
 

@@ -4,7 +4,8 @@
     python -m qsneg miniature --out miniature --preset debug --steps 4 --seeds 1 --count 8     # to see that it runs
 
 Trains what is not yet trained, each run a folder under runs/: one that is finished is skipped, one that was stopped
-goes on; with more --steps than the runs have, all go on from their ends, a further stage. Then all are evaluated alike (`qsneg.evaluate`), beside the longer runs that are shipped. Writes
+goes on; with more --steps than the runs have, all go on from their ends, a further stage. Then all are
+evaluated alike (`qsneg.evaluate`), beside the longer runs that are shipped. Writes
 miniature.md, miniature.json, miniature.png and examples.png (the first test pictures by every method's first seed), with
 the published figures for the real sets in a column of their own.
 """

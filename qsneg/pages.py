@@ -51,11 +51,11 @@ def split(name: str, seen: dict[str, View], choice: Choice) -> tuple[dict[str, V
         if choice.layer not in view.config.layers:
             layers = ", ".join(map(str, view.config.layers))
             reason = reason or f"There is no layer {choice.layer} to compare in this model: choose one of {layers}."
-        elif able and view.grid(choice.layer) != (first := next(iter(able.values())).grid(choice.layer)):
-            one, own = next(iter(able.values())), view.grid(choice.layer).stride
-            alike = [n for n in view.config.layers if n in one.config.layers and view.grid(n) == one.grid(n)]
+        elif able and view.grid(choice.layer) != (first := next(iter(able.values()))).grid(choice.layer):
+            own, other = (v.grid(choice.layer).stride for v in (view, first))
+            alike = [n for n in view.config.layers if n in first.config.layers and view.grid(n) == first.grid(n)]
             reason = reason or (f"At layer {choice.layer} this generator has {own} pixels per position and the first model "
-                                f"{first.stride}: choose one of {', '.join(map(str, alike))}.")  # fmt: skip
+                                f"{other}: choose one of {', '.join(map(str, alike))}.")  # fmt: skip
         if reason:
             absent[method] = reason
         else:

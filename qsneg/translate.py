@@ -20,8 +20,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from qsneg import device as devices
-from qsneg.data import output_folder
-from qsneg.images import EXTENSIONS, read, resize_short, short_size, to_image, to_tensor, upright_rgb
+from qsneg.data import find_images, output_folder
+from qsneg.images import read, resize_short, short_size, to_image, to_tensor, upright_rgb
 from qsneg.weights import Weights
 from qsneg.weights import load as load_weights
 
@@ -283,11 +283,7 @@ def collect(paths: Iterable[Path | str], out: Path) -> tuple[list[tuple[Path, Pa
             if path.resolve() == out.resolve():
                 raise ValueError(f"'{out}' is a folder to translate and cannot be the output folder: choose another.")
             own = out.resolve() if out.resolve().is_relative_to(path.resolve()) else None
-            found = [
-                p for p in sorted(path.rglob("*"))
-                if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".") and p.is_file()
-                and not (own and p.resolve().is_relative_to(own))
-            ]  # fmt: skip
+            found = [p for p in find_images(path) if not (own and p.resolve().is_relative_to(own))]
             for p in found:
                 sources.setdefault(p.resolve(), (p, p.relative_to(path)))
             if not found:
