@@ -10,6 +10,7 @@ from dataclasses import dataclass
 METHODS = ("cut", "fastcut", "qs-attn", "negcut", "fastnegcut")
 TITLES = {"cut": "CUT", "fastcut": "FastCUT", "qs-attn": "QS-Attn", "negcut": "NEGCUT", "fastnegcut": "FastNEGCUT",
           "cyclegan": "CycleGAN", "own": "Your weights"}  # own: what a visitor of the app has opened
+LOSS_WEIGHTS = ("lambda_gan", "lambda_nce", "lambda_diversity")  # settings of a model that a run may change on its way
 FOREIGN = ("cyclegan",)  # generators of the same family, trained elsewhere by other means: imported, never trained
 
 
@@ -114,6 +115,8 @@ class TrainConfig:
     # side of the square crop
     flip: bool = True
     # mirror at random
+    degrade: float = 0.0
+    # share of domain A's crops that are shrunk, compressed as JPEG and enlarged: their blocks are then not carried over
     scenes: int = 2000
     # horse2zebra-drawn: scenes per domain
     lr: float = 2e-4
@@ -122,6 +125,8 @@ class TrainConfig:
     # learning rate of the discriminator's, where it differs: lower where it wins too easily (D losses near 0)
     disc_noise: float = 0.0
     # standard deviation of noise on the discriminator's input, falling linearly to 0 (https://arxiv.org/abs/1610.04490)
+    disc_crop: int = 0
+    # where above 0, the discriminator sees a square of this side, at random in the crop: its border is not the picture's
     beta1: float = 0.5
     # Adam's first momentum
     beta2: float = 0.999
@@ -154,11 +159,13 @@ class TrainConfig:
             raise ValueError(f"Pictures resized to {self.resize} are smaller than the crop of {self.crop}.")
         if self.resize_max and self.resize_max < self.resize:
             raise ValueError(f"resize_max must be 0 or at least resize, {self.resize}, not {self.resize_max}.")
+        if self.disc_crop and not 32 <= self.disc_crop <= self.crop:
+            raise ValueError(f"disc_crop must be 0, or from 32 to the crop of {self.crop}, not {self.disc_crop}.")
         for name, least in {"steps": 0, "batch": 1, "resize_max": 0, "scenes": 1, "disc_noise": 0, "seed": 0, "workers": 0,
                             "log_every": 1, "sample_every": 1, "save_every": 1, "evaluate_every": 0}.items():  # fmt: skip
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}.")
-        for name in ("decay", "beta1", "beta2", "average"):
+        for name in ("decay", "degrade", "beta1", "beta2", "average"):
             if (value := getattr(self, name)) is not None and not 0 <= value <= 1:
                 raise ValueError(f"{name} must lie from 0 to 1, not {value}.")
         if not all(0 < rate < math.inf for rate in (self.lr, self.lr_disc or self.lr)):

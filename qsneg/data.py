@@ -7,6 +7,7 @@ Because everything random comes from (seed, domain, step), a resumed run sees wh
 would, with any number of worker processes.
 """
 
+import io
 import os
 import sys
 import warnings
@@ -166,7 +167,10 @@ class Unpaired(torch.utils.data.Dataset):
             epoch, place = divmod(i, len(domain))
             rng = np.random.default_rng([self.config.seed, number, i])
             index = int(permutation(self.config.seed, number, epoch, len(domain))[place])
-            items.append(self.crop(self.readable(domain, index, rng, broken), rng))
+            crop = self.crop(self.readable(domain, index, rng, broken), rng)
+            if domain.letter == "A" and self.config.degrade and rng.random() < self.config.degrade:
+                crop = degraded(crop, rng)
+            items.append(crop)
         return torch.from_numpy(np.stack(items)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     def readable(self, domain: Domain, index: int, rng: np.random.Generator, broken: list[str]) -> np.ndarray:
@@ -184,6 +188,14 @@ class Unpaired(torch.utils.data.Dataset):
         top, left = (int(rng.integers(0, side - c + 1)) for side in picture.shape[:2])
         picture = picture[top : top + c, left : left + c]
         return picture[:, ::-1] if self.config.flip and rng.random() < 0.5 else picture
+
+
+def degraded(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture, H×W×3 uint8, shrunk to no less than half its size, compressed as JPEG, and enlarged again."""
+    image, file, share = Image.fromarray(np.ascontiguousarray(picture)), io.BytesIO(), rng.uniform(0.5, 1.0)
+    small = image.resize([round(side * share) for side in image.size], Image.Resampling.BICUBIC)
+    small.save(file, "JPEG", quality=int(rng.integers(30, 80)))
+    return np.asarray(Image.open(file).resize(image.size, Image.Resampling.BICUBIC))
 
 
 @lru_cache(maxsize=8)

@@ -44,6 +44,10 @@ class Draws:
     def noise(self, *shape: int) -> Tensor:
         return torch.randn(shape, generator=self.generator, device=self.generator.device)
 
+    def corner(self, free: int) -> tuple[int, int]:
+        """Top and left, each from 0 to `free`."""
+        return tuple(torch.randint(free + 1, (2,), generator=self.generator, device=self.generator.device).tolist())
+
     def coin(self) -> bool:
         return bool(torch.rand((), generator=self.generator, device=self.generator.device) < 0.5)
 
@@ -71,7 +75,7 @@ class CUT(nn.Module):
         self.heads = ProjectionHeads(feature_channels(config.width, config.layers, config.resampling), config.dim)
         self.discriminator = Discriminator(config.disc_width)
         self.draws = Draws()
-        self.disc_noise = 0.0  # set by the trainer, see TrainConfig
+        self.disc_noise, self.disc_crop = 0.0, 0  # set by the trainer, see TrainConfig
         self.autocast: Callable = contextlib.nullcontext  # set by the trainer: a factory of contexts
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
@@ -141,7 +145,10 @@ class CUT(nn.Module):
         return torch.stack(losses).mean()
 
     def judge(self, images: Tensor) -> Tensor:
-        """The discriminator's verdict, B×1×h×w, on pictures B×3×H×W (with noise on them, where that is set)."""
+        """The discriminator's verdict, B×1×h×w, on pictures B×3×H×W (or squares of them, or with noise, where that is set)."""
+        if 0 < (side := self.disc_crop) < images.shape[3]:
+            top, left = self.draws.corner(images.shape[3] - side)
+            images = images[..., top : top + side, left : left + side]
         if self.disc_noise > 0:
             images = images + self.disc_noise * self.draws.noise(*images.shape).to(images.dtype)
         with self.autocast():

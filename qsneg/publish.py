@@ -176,7 +176,7 @@ def command(config: ModelConfig, card: dict, family: str | None = None) -> str:
     before = dataclasses.asdict(ModelConfig(config.method)) | dataclasses.asdict(TrainConfig())
     lines = []
     for stage in stages(card):
-        values = dataclasses.asdict(config) | stage["train_config"]
+        values = dataclasses.asdict(config) | stage.get("loss_weights", {}) | stage["train_config"]
         data = values["data"]
         start = f"{'' if data == before['data'] else data + ' '}--resume" if lines else f"{data} --method {config.method}"
         ends_early = stage["steps"] < stage["train_config"]["steps"]  # it was stopped there

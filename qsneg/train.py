@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from qsneg import device as devices
 from qsneg import methods
-from qsneg.config import TITLES, ModelConfig, TrainConfig
+from qsneg.config import LOSS_WEIGHTS, TITLES, ModelConfig, TrainConfig
 from qsneg.data import DRAWN, Unpaired, check_folder, output_folder, readable
 from qsneg.film import Film, gather
 from qsneg.images import resize_short, to_image, to_tensor
@@ -61,6 +61,7 @@ class Trainer:
         self.layout = devices.layout(self.device)
         self.method = methods.create(model).to(self.device, memory_format=self.layout)
         self.method.draws = methods.Draws(config.seed, self.device)
+        self.method.disc_crop = config.disc_crop
         self.method.autocast = devices.autocast(self.device, config.autocast)
         self.average = AveragedModel(self.method.generator, avg_fn=self.mix)
         self.groups = self.method.groups()
@@ -70,7 +71,7 @@ class Trainer:
             for name, parameters in self.groups.items()
         }
         self.step, self.seconds, self.broken, self.history = 0, 0.0, [], []
-        self.stages: list[dict] = []  # where settings changed on resuming: {"steps", "train_config"} of what was before
+        self.stages: list[dict] = []  # where settings changed on resuming: {"steps", "train_config", "loss_weights"} before
 
     def mix(self, average, value, count):
         """The moving average; its decay grows to the configured one, so that early averages follow."""
@@ -293,25 +294,28 @@ def portable(config: TrainConfig) -> dict:
 
 
 def resume(out: Path | str, **overrides) -> Trainer:
-    """The trainer of a run, as its checkpoint describes it; `overrides` are settings of `TrainConfig` that hold from
-    here on: a further stage of the run, of which its card tells.
+    """The trainer of a run, as its checkpoint describes it; `overrides` are settings of `TrainConfig`, and weights of
+    losses, that hold from here on: a further stage of the run, of which its card tells.
 
     Raises:
         ValueError: if there is no run, a setting cannot be changed or used, or the run is past `steps` already.
     """
-    changeable = {f.name for f in dataclasses.fields(TrainConfig)} - {"seed"}
+    changeable = {f.name for f in dataclasses.fields(TrainConfig)} - {"seed"} | set(LOSS_WEIGHTS)
     if fixed := set(overrides) - changeable:
         raise ValueError(f"A run keeps its {' and '.join(sorted(fixed))}: leave that out on resuming, or start a new run.")
     state = read_checkpoint(out)
     model, train = ({k: tuple(v) if isinstance(v, list) else v for k, v in state[part].items()} for part in ("model", "train"))
+    weights = {name: model[name] for name in LOSS_WEIGHTS}
+    model |= {name: overrides.pop(name) for name in LOSS_WEIGHTS if name in overrides}
     before, after = TrainConfig(**train), TrainConfig(**(train | overrides))
     trainer = Trainer(ModelConfig(**model), after, out)
     trainer.restore()
     if trainer.steps < trainer.step:
         raise ValueError(f"The run stands at step {trainer.step}, past {trainer.steps}: give it more --steps.")
     incidental = {"device": "", "workers": 0}  # and of the data's path all but the name
-    if portable(dataclasses.replace(before, **incidental)) != portable(dataclasses.replace(after, **incidental)):
-        trainer.stages.append({"steps": trainer.step, "train_config": portable(before)})
+    changed = weights != {name: model[name] for name in LOSS_WEIGHTS}
+    if changed or portable(dataclasses.replace(before, **incidental)) != portable(dataclasses.replace(after, **incidental)):
+        trainer.stages.append({"steps": trainer.step, "train_config": portable(before), "loss_weights": weights})
     return trainer
 
 

@@ -73,6 +73,21 @@ def test_channels_last_gives_the_same_losses_and_gradients():
         assert_same(a, ga, b, gb)
 
 
+def test_the_discriminator_sees_squares_anywhere_in_the_crop():
+    method, seen = make("cut"), []
+    method.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    method.disc_crop = 24
+    rows = torch.arange(32.0)[:, None].expand(2, 3, 32, 32)
+    picture = torch.stack([rows, rows.mT])[:, 0]  # the first shows its rows, the second its columns
+    for _ in range(100):
+        method.judge(picture)
+    assert {tuple(s.shape) for s in seen} == {(2, 3, 24, 24)}
+    assert {float(s[0, 0, 0, 0]) for s in seen} == {float(s[1, 0, 0, 0]) for s in seen} == set(range(9))
+    method.disc_crop = 0
+    method.judge(picture)
+    assert seen[-1].shape == picture.shape
+
+
 def test_noise_reaches_the_discriminator_alone():
     clean, noisy = make("cut").double(), make("cut").double()
     noisy.disc_noise = 0.1

@@ -36,7 +36,7 @@ def final(trainer: Trainer) -> dict:
 
 @pytest.mark.parametrize("method", ["cut", "fastcut", "qs-attn", "negcut", "fastnegcut"])
 def test_resume_is_bit_for_bit(method, tmp_path):
-    settings = build(method, steps=6, save_every=2, disc_noise=0.2, **TINY)
+    settings = build(method, steps=6, save_every=2, disc_noise=0.2, disc_crop=32, degrade=0.5, **TINY)
     whole = Trainer(*settings, tmp_path / "whole")
     whole.run(progress=False)
     part = Trainer(*settings, tmp_path / "part")
@@ -45,7 +45,7 @@ def test_resume_is_bit_for_bit(method, tmp_path):
     assert resumed.step == 3
     resumed.run(progress=False)
     assert same(final(whole), final(resumed))
-    fresh = Trainer(*build(method, steps=6, seed=1, disc_noise=0.2, **TINY), tmp_path / "other")
+    fresh = Trainer(*build(method, steps=6, seed=1, disc_noise=0.2, disc_crop=32, degrade=0.5, **TINY), tmp_path / "other")
     fresh.run(progress=False)
     assert not same(final(whole), final(fresh))  # the comparison can fail
     files = [(tmp_path / run / "model.safetensors") for run in ("whole", "part")]
@@ -321,7 +321,8 @@ def test_hidden_files_are_no_pictures(tmp_path):
         (dict(disc_noise=float("nan")), "disc_noise must be"), (dict(lr=0.0), "learning rates"),
         (dict(lr=float("nan")), "learning rates"), (dict(decay=-1.0), "decay must lie"), (dict(average=2.0), "average"),
         (dict(resize_max=64), "resize_max must be 0 or at least"), (dict(temperature=0.0), "temperature must be"),
-        (dict(slow_decay=5.0), "slow_decay must lie"),
+        (dict(slow_decay=5.0), "slow_decay must lie"), (dict(disc_crop=260), "disc_crop must be 0, or from 32 to the crop"),
+        (dict(disc_crop=16), "disc_crop must be"), (dict(degrade=1.5), "degrade must lie from 0 to 1"),
     ],
 )  # fmt: skip
 def test_settings_out_of_range(values, message):
@@ -343,6 +344,32 @@ def test_noise_of_the_discriminator_falls_to_nothing(tmp_path):
         if trainer.step == 4:
             break
     assert seen == pytest.approx([0.4, 0.3, 0.2, 0.1])
+
+
+def test_degraded_crops_are_of_domain_a_and_as_often_as_said():
+    clean, half = (Unpaired(build("cut", degrade=d, **TINY)[1]) for d in (0, 0.5))
+    changed = []
+    for (x, y, _), (worse, same, _) in ((clean[i], half[i]) for i in range(40)):
+        assert torch.equal(y, same) and worse.shape == x.shape
+        changed.append(not torch.equal(x, worse))
+        assert (x - worse).abs().mean() < 0.2  # still the same picture
+    assert 10 <= sum(changed) <= 30
+    detail = lambda t: float((t - torch.nn.functional.avg_pool2d(t, 3, 1, 1)).abs().mean())
+    i = changed.index(True)
+    assert detail(half[i][0]) < detail(clean[i][0])
+
+
+def test_loss_weights_change_with_a_stage(tmp_path):
+    Trainer(*build("negcut", steps=2, lambda_nce=1.5, **TINY), tmp_path).run(progress=False)
+    resumed = resume(tmp_path, steps=4, lambda_nce=3.0)
+    assert resumed.method.config.nce_weight == 3
+    resumed.run(progress=False)
+    config, card = read_metadata(tmp_path / "model.safetensors")
+    assert (config.lambda_nce, card["stages"][0]["loss_weights"]["lambda_nce"]) == (3, 1.5)
+    first, second = command(config, card).splitlines()
+    assert "--lambda-nce 1.5" in first and "--lambda-nce 3.0" in second
+    again = resume(tmp_path, steps=6)  # and stays
+    assert again.method.config.nce_weight == 3
 
 
 def test_a_further_stage(tmp_path):
