@@ -82,12 +82,13 @@ def translate(
     checkpoint: Annotated[str, typer.Option(help="a name such as day2sunset/cut, a path, or a Hugging Face id")],
     out: Annotated[Path, typer.Option(help="folder to write to")],
     size: Annotated[Optional[int], typer.Option(help="short side of the results in pixels; unset: as the inputs")] = None,
+    margin: Annotated[Optional[int], typer.Option(help="mirrored margin in pixels, cut off again (default: 32); 0: none")] = None,
     device: str = "auto",
 ):
     """Translate pictures, and folders of pictures recursively."""
-    from qsneg.translate import translate_files
+    from qsneg.translate import MARGIN, translate_files
 
-    report = translate_files(paths, checkpoint, out, size, device)
+    report = translate_files(paths, checkpoint, out, size, device, margin=MARGIN if margin is None else margin)
     print(f"{len(report.done)} translated into '{out}'.")
     if report.failed:
         print(f"{len(report.failed)} could not be translated:", file=sys.stderr)

@@ -26,6 +26,9 @@ from qsneg.weights import Weights
 from qsneg.weights import load as load_weights
 
 MIN_SIDE = 16  # pixels: smaller pictures are padded to it, so that the bottleneck is 4×4 at least
+MARGIN = 32
+# Pixels of mirrored margin around a picture, cut off afterwards. At its border a generator is apt to paint a dark frame
+# and dark corners; with a margin they fall outside. Divisible by 4, so that its grid falls on the picture as without.
 
 
 class TooLarge(ValueError):
@@ -46,20 +49,24 @@ class Translator:
         self.layout = devices.layout(self.device)
         weights.generator.to(self.device, memory_format=self.layout)
 
-    def translate(self, image: Image.Image, size: int | None = None) -> Image.Image:
+    def translate(self, image: Image.Image, size: int | None = None, margin: int = MARGIN) -> Image.Image:
         """Translate a picture of any kind (see `images.upright_rgb`), 1×1 pixels and more, to an RGB image.
 
         `size` is the shorter side of the result in pixels: the picture is resized to it before it is translated,
-        its aspect ratio kept. Without it, the result has the size of the upright picture.
+        its aspect ratio kept. Without it, the result has the size of the upright picture. `margin`, in pixels, is how
+        far the picture is continued by its mirror image on every side while it is translated, so that no frame shows;
+        with 0 the result is the generator's plain output, that of `translate_tensor`.
 
         Raises:
             TooLarge: (a ValueError) if it would not fit in memory, naming the largest `size` that would.
-            ValueError: if the picture cannot be read as RGB, or `size` is no whole number of at least 1.
+            ValueError: if the picture cannot be read as RGB, `size` is no whole number of at least 1, or `margin` none
+                of at least 0 that is divisible by 4.
         """
+        check_margin(margin)
         image = upright_rgb(image)
         short = min(image.size) if size is None else size
-        check_fits(short_size(image.size, short), self.config.width, self.device)  # before it is made that large
-        return to_image(self._forward(to_tensor(resize_short(image, short))))
+        check_fits(short_size(image.size, short), self.config.width, self.device, margin=margin)  # before it is made that large
+        return to_image(self._forward(to_tensor(resize_short(image, short)), margin))
 
     def translate_tensor(self, x: Tensor) -> Tensor:
         """Translate a batch B×3×H×W in [-1, 1], any H and W from 1, to the same shape, range and device, in float32.
@@ -74,12 +81,12 @@ class Translator:
         check_fits((x.shape[3], x.shape[2]), self.config.width, self.device, batch=x.shape[0])
         return self._forward(x)
 
-    def _forward(self, x: Tensor) -> Tensor:  # B×3×H×W -> B×3×H×W
+    def _forward(self, x: Tensor, margin: int = 0) -> Tensor:  # B×3×H×W -> B×3×H×W
         height, width = x.shape[2:]
         try:
             with torch.inference_mode(), self.autocast():
-                padded = pad(x.to(self.device, torch.float32)).contiguous(memory_format=self.layout)
-                y = self.weights.generator(padded)[:, :, :height, :width]
+                padded = pad(x.to(self.device, torch.float32), margin).contiguous(memory_format=self.layout)
+                y = self.weights.generator(padded)[:, :, margin : margin + height, margin : margin + width]
         except (RuntimeError, MemoryError) as error:  # that there was room was a forecast
             if isinstance(error, RuntimeError) and "memory" not in str(error):
                 raise
@@ -107,27 +114,35 @@ def load(
 # --- sizes ---
 
 
-def pad(x: Tensor) -> Tensor:
-    """Continue B×3×H×W to the right and below by its mirror image, to sides divisible by 4 and of at least `MIN_SIDE`.
+def pad(x: Tensor, margin: int = 0) -> Tensor:
+    """Continue B×3×H×W by its mirror image: by `margin` on every side, and to the right and below to sides that are
+    divisible by 4 and at least `MIN_SIDE`.
 
-    Reflection is how the generator itself continues a picture at its borders, so none appears as a frame; and the
-    top left corner stays where it is, so that the generator's grid falls on the picture as it would without padding.
+    Reflection is how the generator itself continues a picture at its borders; and the top left corner stays on the
+    generator's grid, so that this falls on the picture as it would without padding.
     """
     for dim in (2, 3):
         side = x.shape[dim]
-        if padded_side(side) != side:
-            x = x.index_select(dim, mirrored(side, padded_side(side)).to(x.device))
+        if (length := padded_side(side, margin)) != side:
+            x = x.index_select(dim, mirrored(side, length, -margin).to(x.device))
     return x
 
 
-def padded_side(side: int) -> int:
-    return max(MIN_SIDE, -(-side // 4) * 4)
+def check_margin(margin: int) -> None:
+    """Raises ValueError unless it is a whole number of at least 0 that is divisible by 4."""
+    if not isinstance(margin, int) or margin < 0 or margin % 4:
+        raise ValueError(f"The margin must be a whole number of pixels from 0 that is divisible by 4, not {margin}.")
 
 
-def mirrored(side: int, length: int) -> Tensor:
-    """Indices 0 1 … side-1 … 1 0 1 …, `length` of them: reflection without repeating the edge, as far as one likes."""
+def padded_side(side: int, margin: int = 0) -> int:
+    return max(MIN_SIDE, -(-(side + 2 * margin) // 4) * 4)
+
+
+def mirrored(side: int, length: int, start: int = 0) -> Tensor:
+    """Indices 0 1 … side-1 … 1 0 1 …, `length` of them from the one at `start`, which may lie before 0: reflection
+    without repeating the edge, as far as one likes."""
     period = max(1, 2 * (side - 1))  # one pixel has only itself
-    i = torch.arange(length) % period
+    i = torch.arange(start, start + length) % period
     return torch.minimum(i, period - i)
 
 
@@ -141,14 +156,14 @@ BYTES = {torch.channels_last: 20, torch.contiguous_format: 28}
 # bytes per pixel). On GPUs the tensors are the same, but it has not been measured there.
 
 
-def needed_bytes(size: tuple[int, int], width: int, device: torch.device, batch: int = 1) -> int:
+def needed_bytes(size: tuple[int, int], width: int, device: torch.device, batch: int = 1, margin: int = 0) -> int:
     """Memory in bytes that translating pictures of `size` (width, height) takes, for a generator of `width`."""
-    pixels = batch * padded_side(size[0]) * padded_side(size[1])
+    pixels = batch * padded_side(size[0], margin) * padded_side(size[1], margin)
     return BYTES[devices.layout(device)] * (width + 2) * pixels
 
 
 def check_fits(
-    size: tuple[int, int], width: int, device: torch.device, batch: int = 1, free: int | None = None
+    size: tuple[int, int], width: int, device: torch.device, batch: int = 1, free: int | None = None, margin: int = 0
 ) -> None:
     """Refuse what does not fit in `free` bytes; by default, those that are free now.
 
@@ -156,13 +171,13 @@ def check_fits(
         TooLarge: naming the largest size (shorter side) that would fit, by the same rule.
     """
     free = free_bytes(device) if free is None else free
-    needed = needed_bytes(size, width, device, batch)
+    needed = needed_bytes(size, width, device, batch, margin)
     if needed <= free:
         return
     fits, too_large = 0, min(size)  # the largest that fits lies from the one to below the other
     while too_large - fits > 1:
         middle = (fits + too_large) // 2
-        if needed_bytes(short_size(size, middle), width, device, batch) <= free:
+        if needed_bytes(short_size(size, middle), width, device, batch, margin) <= free:
             fits = middle
         else:
             too_large = middle
@@ -235,7 +250,7 @@ class Report:
 
 def translate_files(
     paths: Iterable[Path | str], checkpoint: Path | str, out: Path | str, size: int | None = None,
-    device: str = "auto", folder: Path | str | None = None, progress: bool = True,
+    device: str = "auto", folder: Path | str | None = None, progress: bool = True, margin: int = MARGIN,
 ) -> Report:  # fmt: skip
     """Translate pictures and, recursively, folders of pictures into the folder `out`, whose structure is theirs.
 
@@ -244,21 +259,22 @@ def translate_files(
     inside a folder to translate, what is in it is not translated. What cannot be read or does not fit is reported,
     and the rest is done.
 
-    Args: `size` as in `Translator.translate`; `checkpoint`, `device` and `folder` as in `load`.
+    Args: `size` and `margin` as in `Translator.translate`; `checkpoint`, `device` and `folder` as in `load`.
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
-        ValueError: if the checkpoint, the device, `size` or `out` cannot be used.
+        ValueError: if the checkpoint, the device, `size`, `margin` or `out` cannot be used.
     """
     if size is not None:
         short_size((1, 1), size)
+    check_margin(margin)
     out = output_folder(out)
     sources, failed = collect([paths] if isinstance(paths, (str, Path)) else paths, out)
     report = Report(failed=failed)
     translator = load(checkpoint, device, folder)
     for source, target in tqdm(plan(sources, out), desc=translator.title, unit="picture", disable=not progress):
         try:
-            result = translator.translate(read(source), size)
+            result = translator.translate(read(source), size, margin)
         except (ValueError, FileNotFoundError) as error:
             report.failed.append((source, str(error)))
             continue

@@ -113,7 +113,40 @@ def test_bad_tensors(translator):
 def test_pictures_keep_their_size(translator, size):
     result = translator.translate(ramp(*size))
     assert result.mode == "RGB" and result.size == size
-    assert np.array_equal(result, to_image(translator.translate_tensor(to_tensor(ramp(*size)))))
+    plain = translator.translate(ramp(*size), margin=0)
+    assert np.array_equal(plain, to_image(translator.translate_tensor(to_tensor(ramp(*size)))))
+
+
+@pytest.mark.parametrize("size", [(40, 24), (33, 50), (7, 90)])
+def test_margin(translator, size):
+    """A picture and its margin, mirrored by NumPy, are translated as one; the margin is cut off."""
+    x = np.asarray(ramp(*size))
+    width, height = size
+    right, below = -width % 4, -height % 4
+    whole = np.pad(x, ((32, 32 + below), (32, 32 + right), (0, 0)), mode="reflect")
+    plain = np.asarray(translator.translate(Image.fromarray(whole), margin=0))
+    assert np.array_equal(translator.translate(ramp(*size)), plain[32 : 32 + height, 32 : 32 + width])
+    for margin in (-4, 6, 1.5):
+        with pytest.raises(ValueError, match="divisible by 4, not"):
+            translator.translate(ramp(*size), margin=margin)
+
+
+def test_margin_keeps_the_border_from_the_picture(translator):
+    """What the generator does at its border (here: paints it black) does not show."""
+    generator = translator.weights.generator
+    inner = generator.forward
+
+    def framed(x):
+        y = inner(x).clone()
+        y[:, :, :20], y[:, :, -20:], y[:, :, :, :20], y[:, :, :, -20:] = -1, -1, -1, -1
+        return y
+
+    generator.forward = framed
+    try:
+        edge = lambda margin: np.asarray(translator.translate(ramp(64, 64), margin=margin))[0].max()
+        assert edge(0) == 0 and edge(32) > 0
+    finally:
+        del generator.forward
 
 
 def test_size_is_the_short_side_of_the_result(translator):
@@ -174,14 +207,14 @@ def test_refusal_in_words():
 
 
 def test_what_does_not_fit_is_refused_before_it_is_made(translator, monkeypatch):
-    monkeypatch.setattr(translate, "free_bytes", lambda device: 6 * 20 * 64 * 64)
+    monkeypatch.setattr(translate, "free_bytes", lambda device: 6 * 20 * (32 + 64 + 32) ** 2)
     with pytest.raises(TooLarge, match="at size 64 or less"):
         translator.translate(ramp(80, 80))
     assert translator.translate(ramp(80, 80), size=64).size == (64, 64)
     with pytest.raises(TooLarge, match="1000000×1000000"):
         translator.translate(ramp(80, 80), size=1_000_000)
     with pytest.raises(TooLarge, match="2 pictures at once"):
-        translator.translate_tensor(torch.zeros(2, 3, 64, 64))
+        translator.translate_tensor(torch.zeros(2, 3, 96, 96))
 
 
 def test_running_out_of_memory_all_the_same(translator, monkeypatch):
@@ -301,7 +334,7 @@ def test_failures_are_reported_and_the_rest_is_done(tmp_path, folder, monkeypatc
     (photos / "empty.jpg").write_bytes(b"")
     ramp(300, 300).save(photos / "large.png")
     (tmp_path / "notes.txt").write_text("no picture")
-    monkeypatch.setattr(translate, "free_bytes", lambda device: 6 * 20 * 64 * 64)
+    monkeypatch.setattr(translate, "free_bytes", lambda device: 6 * 20 * (32 + 64 + 32) ** 2)
     report = run(folder, [tmp_path / "none", photos, tmp_path / "notes.txt", tmp_path / "empty"], out)
     assert report.done == [out / "good.png"] and tree(out) == ["good.png"]
     failed = {path.name: reason for path, reason in report.failed}
