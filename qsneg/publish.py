@@ -165,8 +165,15 @@ code; elsewhere, and with later versions, weights differ in rounding.
 
 
 def stages(card: dict) -> list[dict]:
-    """The stages of a run, {"steps", "train_config"} each: one, unless settings were changed on resuming."""
-    return [*card.get("stages", []), card]
+    """The stages of a run, {"steps", "train_config", "loss_weights"} each: one, unless settings were changed on resuming.
+    What an older version did not have, and so did not record, has its default; weights of losses are those of the
+    stage after, and in the last one those of the model."""
+    found, weights = [], {}
+    for stage in reversed([*card.get("stages", []), card]):
+        weights = stage.get("loss_weights", weights)
+        found.insert(0, {"steps": stage["steps"], "loss_weights": weights,
+                         "train_config": dataclasses.asdict(TrainConfig()) | stage["train_config"]})  # fmt: skip
+    return found
 
 
 def command(config: ModelConfig, card: dict, family: str | None = None) -> str:
@@ -176,7 +183,7 @@ def command(config: ModelConfig, card: dict, family: str | None = None) -> str:
     before = dataclasses.asdict(ModelConfig(config.method)) | dataclasses.asdict(TrainConfig())
     lines = []
     for stage in stages(card):
-        values = dataclasses.asdict(config) | stage.get("loss_weights", {}) | stage["train_config"]
+        values = dataclasses.asdict(config) | stage["loss_weights"] | stage["train_config"]
         data = values["data"]
         start = f"{'' if data == before['data'] else data + ' '}--resume" if lines else f"{data} --method {config.method}"
         ends_early = stage["steps"] < stage["train_config"]["steps"]  # it was stopped there

@@ -368,6 +368,12 @@ def test_loss_weights_change_with_a_stage(tmp_path):
     assert (config.lambda_nce, card["stages"][0]["loss_weights"]["lambda_nce"]) == (3, 1.5)
     first, second = command(config, card).splitlines()
     assert "--lambda-nce 1.5" in first and "--lambda-nce 3.0" in second
+    stage = card["stages"][0]
+    stage["loss_weights"]["lambda_nce"] = None
+    older = {k: v for k, v in stage["train_config"].items() if k != "degrade"}  # of a version without both
+    card["stages"].insert(0, {"steps": 1, "train_config": older | {"lr": 1e-3}})
+    lines = command(config, card).splitlines()
+    assert ["--lambda-nce" in line for line in lines] == [False, False, True] and "degrade" not in "".join(lines)
     again = resume(tmp_path, steps=6)  # and stays
     assert again.method.config.nce_weight == 3
 
