@@ -253,7 +253,8 @@ class Trainer:
 
 
 def until_interrupt(items: Iterable) -> Iterator:
-    """The items until Ctrl-C, which lets the one at work finish; pressed again, it stops at once."""
+    """The items until Ctrl-C, which lets the one at work finish; pressed again, it stops at once. A process that was
+    started to ignore it, as shells do in the background, goes on ignoring it."""
     pressed = []
 
     def note(*_):
@@ -261,15 +262,16 @@ def until_interrupt(items: Iterable) -> Iterator:
             raise KeyboardInterrupt
         pressed.append(True)
 
-    main = threading.current_thread() is threading.main_thread()  # elsewhere signals cannot be caught
-    before = signal.signal(signal.SIGINT, note) if main else None
+    catch = threading.current_thread() is threading.main_thread()  # elsewhere signals cannot be caught
+    catch = catch and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    before = signal.signal(signal.SIGINT, note) if catch else None
     try:
         for item in items:
             yield item
             if pressed:
                 return
     finally:
-        if main:
+        if catch:
             signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 

@@ -237,7 +237,15 @@ def test_damaged_checkpoint_gets_one_sentence(tmp_path):
         resume(tmp_path)
 
 
-def test_ctrl_c_finishes_the_step_and_loses_nothing(tmp_path, capsys):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as in a terminal, wherever the tests run: shells start what is in the background to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_finishes_the_step_and_loses_nothing(tmp_path, capsys, interruptible):
     settings = build("cut", steps=6, save_every=100, **TINY)
     whole, part = (Trainer(*settings, tmp_path / name) for name in ("whole", "part"))
     whole.run(progress=False)
@@ -261,7 +269,16 @@ def test_ctrl_c_finishes_the_step_and_loses_nothing(tmp_path, capsys):
     assert [json.loads(l)["step"] for l in (tmp_path / "part" / "metrics.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5, 6]
 
 
-def test_ctrl_c_twice_stops_at_once(tmp_path):
+def test_ctrl_c_is_ignored_where_it_was(tmp_path, interruptible):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    trainer = Trainer(*build("cut", steps=3, **TINY), tmp_path)
+    step = trainer.train_step
+    trainer.train_step = lambda x, y: signal.raise_signal(signal.SIGINT) or step(x, y)
+    trainer.run(progress=False)
+    assert trainer.step == 3 and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_ctrl_c_twice_stops_at_once(tmp_path, interruptible):
     trainer = Trainer(*build("cut", steps=6, **TINY), tmp_path)
 
     def pressed(x, y):
