@@ -191,7 +191,7 @@ class Unpaired(torch.utils.data.Dataset):
 
 
 def degraded(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The picture, H×W×3 uint8, shrunk to no less than 0.4 of its size, compressed as JPEG of low quality, and enlarged again."""
+    """The picture, H×W×3 uint8, shrunk to 0.4 of its size at least, saved as JPEG of low quality, and enlarged again."""
     image, file, share = Image.fromarray(np.ascontiguousarray(picture)), io.BytesIO(), rng.uniform(0.4, 1.0)
     small = image.resize([round(side * share) for side in image.size], Image.Resampling.BICUBIC)
     small.save(file, "JPEG", quality=int(rng.integers(15, 60)))

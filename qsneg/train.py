@@ -315,7 +315,7 @@ def resume(out: Path | str, **overrides) -> Trainer:
     if trainer.steps < trainer.step:
         raise ValueError(f"The run stands at step {trainer.step}, past {trainer.steps}: give it more --steps.")
     incidental = {"device": "", "workers": 0}  # and of the data's path all but the name
-    changed = weights != {name: model[name] for name in LOSS_WEIGHTS}
+    changed = any(model[name] != weight for name, weight in weights.items())
     if changed or portable(dataclasses.replace(before, **incidental)) != portable(dataclasses.replace(after, **incidental)):
         trainer.stages.append({"steps": trainer.step, "train_config": portable(before), "loss_weights": weights})
     return trainer

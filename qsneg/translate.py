@@ -65,7 +65,8 @@ class Translator:
         check_margin(margin)
         image = upright_rgb(image)
         short = min(image.size) if size is None else size
-        check_fits(short_size(image.size, short), self.config.width, self.device, margin=margin)  # before it is made that large
+        target = short_size(image.size, short)
+        check_fits(target, self.config.width, self.device, margin=margin)  # before it is made that large
         return to_image(self._forward(to_tensor(resize_short(image, short)), margin))
 
     def translate_tensor(self, x: Tensor) -> Tensor:
