@@ -132,7 +132,7 @@ class TrainConfig:
     beta2: float = 0.999
     # Adam's second momentum
     average: float = 0.999
-    # decay per step of the generator's moving average
+    # decay per step of the moving average of generator, heads and NEGCUT's negative generator
     seed: int = 0
     # seed of everything random
     device: str = "auto"
@@ -147,6 +147,8 @@ class TrainConfig:
     # steps between sample grids
     save_every: int = 500
     # steps between checkpoints
+    keep: int = 0
+    # weights kept on the way, kept/<step>.safetensors, at as many evenly spaced steps (0: the last alone)
     evaluate_every: int = 1000
     # steps between figures on test pictures (0: never)
     film: bool = True
@@ -162,7 +164,7 @@ class TrainConfig:
         if self.disc_crop and not 32 <= self.disc_crop <= self.crop:
             raise ValueError(f"disc_crop must be 0, or from 32 to the crop of {self.crop}, not {self.disc_crop}.")
         for name, least in {"steps": 0, "batch": 1, "resize_max": 0, "scenes": 1, "disc_noise": 0, "seed": 0, "workers": 0,
-                            "log_every": 1, "sample_every": 1, "save_every": 1, "evaluate_every": 0}.items():  # fmt: skip
+                            "keep": 0, "log_every": 1, "sample_every": 1, "save_every": 1, "evaluate_every": 0}.items():  # fmt: skip
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}.")
         for name in ("decay", "degrade", "beta1", "beta2", "average"):

@@ -11,6 +11,7 @@ tensorboard is installed. On one device, a run that was killed and resumed ends 
 an uninterrupted one. Settings given on resuming hold from there on, a further stage of the run, which its card names.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -37,9 +38,11 @@ from qsneg.film import Film, gather
 from qsneg.images import resize_short, to_image, to_tensor
 from qsneg.score import Recorder, figures
 from qsneg.structure import agreements
-from qsneg.weights import Weights, save
+from qsneg.weights import PARTS, Weights, save
 
 EPOCHS, FAST_EPOCHS = 400, 200
+STALLED = 25  # updates skipped in a row, for gradients that are not finite, that end a run
+NETWORKS = {"D": "the discriminator", "G": "generator and heads", "N": "the negative generator"}
 
 
 class Trainer:
@@ -63,13 +66,17 @@ class Trainer:
         self.method.draws = methods.Draws(config.seed, self.device)
         self.method.disc_crop = config.disc_crop
         self.method.autocast = devices.autocast(self.device, config.autocast)
-        self.average = AveragedModel(self.method.generator, avg_fn=self.mix)
+        exported = {name: getattr(self.method, name) for name in PARTS if hasattr(self.method, name)}
+        self.exported = torch.nn.ModuleDict(exported)
+        self.average = AveragedModel(self.exported, avg_fn=self.mix)
         self.groups = self.method.groups()
         fused = self.device.type in ("cuda", "cpu")
         self.optimisers = {
             name: torch.optim.Adam(parameters, config.lr, (config.beta1, config.beta2), fused=fused)
             for name, parameters in self.groups.items()
         }
+        self.skipped = {name: torch.zeros((), device=self.device) for name in self.groups}
+        self.in_a_row = {name: torch.zeros((), device=self.device) for name in self.groups}
         self.step, self.seconds, self.broken, self.history = 0, 0.0, [], []
         self.stages: list[dict] = []  # where settings changed on resuming: {"steps", "train_config", "loss_weights"} before
 
@@ -86,9 +93,14 @@ class Trainer:
         return full * (end + (1 - end) * min(1.0, left))
 
     def update(self, name: str, loss: torch.Tensor) -> None:
-        """One optimiser step of the parameters called `name`."""
-        for parameter, grad in zip(self.groups[name], torch.autograd.grad(loss, self.groups[name])):
+        """One optimiser step of the parameters called `name`; skipped and counted if the gradient is not finite."""
+        grads = torch.autograd.grad(loss, self.groups[name])
+        bad = (~torch.stack(torch._foreach_norm(grads)).isfinite().all()).float()  # stays on the device: no synchronisation
+        self.skipped[name] += bad
+        self.in_a_row[name] = (self.in_a_row[name] + 1) * bad
+        for parameter, grad in zip(self.groups[name], grads):
             parameter.grad = grad
+        self.optimisers[name].found_inf = bad  # fused Adam leaves parameters and moments alone where it is 1
         self.optimisers[name].step()
 
     def train_step(self, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -98,9 +110,18 @@ class Trainer:
         self.method.disc_noise = self.config.disc_noise * (1 - self.step / self.steps)
         x, y = (t.to(self.device, memory_format=self.layout) for t in (x, y))
         losses = self.method.step(x, y, self.update)
-        self.average.update_parameters(self.method.generator)
+        self.average.update_parameters(self.exported)
         self.step += 1
         return losses
+
+    def refuse_to_stall(self) -> None:
+        """Raises ValueError, with advice, where the last `STALLED` updates of some network all had to be skipped."""
+        for name, count in self.in_a_row.items():
+            if count >= STALLED:
+                advice = "start again with a smaller --lr"
+                if self.method.autocast is not contextlib.nullcontext:
+                    advice = f"go on from the last checkpoint in full precision, `train --resume --out {self.out} --autocast off`"
+                raise ValueError(f"The last {int(count)} gradients of {NETWORKS[name]} were not finite, at step {self.step}: {advice}.")
 
     def state(self) -> dict:
         return {
@@ -111,6 +132,7 @@ class Trainer:
             "broken": self.broken,
             "history": self.history,
             "stages": self.stages,
+            "skipped": {name: int(count) for name, count in self.skipped.items()},
             "method": self.method.state_dict(),
             "average": self.average.state_dict(),
             "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
@@ -138,7 +160,9 @@ class Trainer:
         self.step, self.seconds, self.broken, self.history = (state[k] for k in ("step", "seconds", "broken", "history"))
         self.stages = state.get("stages", [])
         self.method.load_state_dict(state["method"])
-        self.average.load_state_dict(state["average"])
+        self.average.load_state_dict(averages(state["average"], self.exported))
+        for name, count in state.get("skipped", {}).items():
+            self.skipped[name].fill_(count)
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
         self.method.draws.generator.set_state(state["draws"])
@@ -149,12 +173,8 @@ class Trainer:
             metrics.write_text("".join(l + "\n" for l in lines))
 
     def weights(self) -> Weights:
-        """The model as it would be shipped now: averaged generator, heads, and NEGCUT's networks."""
-        method = self.method
-        return Weights(
-            self.model, self.average.module, method.heads, getattr(method, "negative_generator", None),
-            getattr(method, "slow_heads", None), self.card(),
-        )
+        """The model as it would be shipped now: the averages of its networks."""
+        return Weights(self.model, **{"heads": None, **self.average.module}, card=self.card())
 
     def card(self) -> dict:
         """Data, steps, seed, time, machine and figures of the run so far."""
@@ -176,7 +196,7 @@ class Trainer:
 
     def translate(self, x: torch.Tensor) -> torch.Tensor:
         with torch.no_grad(), self.method.autocast():
-            return self.average.module(x.to(self.device)).float()
+            return self.average.module["generator"](x.to(self.device)).float()
 
     def evaluate(self) -> dict[str, float]:
         """The figures now, kept for the card."""
@@ -202,21 +222,22 @@ class Trainer:
         samples = sample_inputs(c, film)
         board = tensorboard(out)
         total: dict[str, torch.Tensor] = {}
-        counted, last = 0, time.monotonic()
+        counted, said, last = 0, sum(int(s) for s in self.skipped.values()), time.monotonic()
+        kept = {round(self.steps * (i + 1) / c.keep) for i in range(c.keep)}
         end = min(self.steps, stop_at or self.steps)
         loader = torch.utils.data.DataLoader(
             self.data, batch_size=None, sampler=range(self.step, end), num_workers=c.workers,
             generator=torch.Generator(), worker_init_fn=leave_interrupts,
         )
         if film and self.step == 0 and film.due(0):
-            film.record(0, self.average.module, self.device)
+            film.record(0, self.average.module["generator"], self.device)
         bar = tqdm(loader, TITLES[self.model.method], end, initial=self.step, unit="step", disable=not progress)
         for x, y, broken in until_interrupt(bar):
             for name in set(broken) - set(self.broken):
                 self.broken.append(name)
                 bar.write(f"Skipped, cannot be read: {name}", file=sys.stderr)
             losses = self.train_step(x, y)
-            total = {k: total.get(k, 0) + v for k, v in losses.items()}
+            total = {k: total.get(k, 0) + v.nan_to_num(0, 0, 0) for k, v in losses.items()}
             counted += 1
             now = time.monotonic()
             self.seconds, last = self.seconds + now - last, now
@@ -226,18 +247,19 @@ class Trainer:
                 line = self.evaluate()
             if self.step % c.log_every == 0 or final or line:
                 means = {k: float(v) / counted for k, v in total.items()}
-                if not all(v == v and abs(v) != float("inf") for v in means.values()):
-                    raise ValueError(
-                        f"The losses are no longer finite at step {self.step}: resume from the last checkpoint with "
-                        "--autocast off, or start again with a smaller --lr."
-                    )
-                write_metrics(out, board, self.step, means | line, self.learning_rate(self.step), self.seconds, len(self.broken))
+                self.refuse_to_stall()
+                if (skipped := sum(int(s) for s in self.skipped.values())) > said:
+                    bar.write(f"Skipped {skipped - said} update(s) whose gradient was not finite.", file=sys.stderr)
+                    said = skipped
+                write_metrics(out, board, self.step, means | line, self.learning_rate(self.step), self.seconds, len(self.broken), said)
                 bar.set_postfix({k: f"{v:.2f}" for k, v in means.items() if k in ("G_GAN", "NCE", "D_real", "D_fake", "N")})
                 total, counted = {}, 0
             if film and film.due(self.step):
-                film.record(self.step, self.average.module, self.device)
+                film.record(self.step, self.average.module["generator"], self.device)
             if samples and (self.step % c.sample_every == 0 or final):
                 sample_grid(samples, self.translate).save(out / "samples" / f"{self.step:07d}.jpg", quality=90)
+            if self.step in kept:
+                save(self.weights(), out / "kept" / f"{self.step:07d}.safetensors")
             if self.step % c.save_every == 0 or final:
                 self.save()
             last = time.monotonic()  # evaluation, film and saving are not training time
@@ -278,6 +300,14 @@ def until_interrupt(items: Iterable) -> Iterator:
 def leave_interrupts(worker: int) -> None:
     """Worker processes leave Ctrl-C to the one that trains."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def averages(state: dict, exported: torch.nn.ModuleDict) -> dict:
+    """The averages' state in a checkpoint; where an older version averaged the generator alone, the others begin as they are."""
+    if not any(key.startswith("module.model.") for key in state):
+        return state
+    raw = {f"module.{name}": tensor for name, tensor in exported.state_dict().items()}
+    return raw | {key.replace("module.", "module.generator.", 1): tensor for key, tensor in state.items()}
 
 
 def read_checkpoint(out: Path | str) -> dict:
@@ -345,8 +375,9 @@ def tensorboard(out: Path):
     return SummaryWriter(out / "tensorboard")
 
 
-def write_metrics(out: Path, board, step: int, values: dict, lr: float, seconds: float, broken: int) -> None:
-    line = {"step": step, **{k: round(v, 6) for k, v in values.items()}, "lr": lr, "seconds": round(seconds, 1), "broken": broken}
+def write_metrics(out: Path, board, step: int, values: dict, lr: float, seconds: float, broken: int, skipped: int) -> None:
+    line = {"step": step, **{k: round(v, 6) for k, v in values.items()}, "lr": lr, "seconds": round(seconds, 1), "broken": broken,
+            "skipped": skipped}  # fmt: skip
     with (out / "metrics.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
     if board:

@@ -1,8 +1,8 @@
 """Exported weights: one safetensors file per model, with its configuration and card in the metadata.
 
-A file holds float16 tensors under `generator.` (the moving average), `heads.`, and for NEGCUT
-`negative_generator.` and `slow_heads.`: everything that translating and inspecting need. Of an imported model (see
-`qsneg.importing`) only the generator must be there.
+A file holds float16 tensors under `generator.`, `heads.`, for NEGCUT `negative_generator.` and `slow_heads.`, and
+`discriminator.`, each a moving average: everything that translating and inspecting need. Only the generator must be
+there: of an imported model (see `qsneg.importing`) often nothing else is, and older files have no discriminator.
 
     from qsneg.weights import load
     weights = load("horse2zebra-drawn/cut")
@@ -22,11 +22,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from qsneg.config import TITLES, ModelConfig
-from qsneg.networks import Generator, NegativeGenerator, ProjectionHeads, feature_channels
+from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, feature_channels
 
 FOLDER = Path(os.environ.get("QSNEG_CHECKPOINTS", Path(__file__).parent.parent / "checkpoints"))
 
-PARTS = ("generator", "heads", "negative_generator", "slow_heads")
+PARTS = ("generator", "heads", "negative_generator", "slow_heads", "discriminator")
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Weights:
     heads: ProjectionHeads | None  # None where only the generator was imported
     negative_generator: NegativeGenerator | None = None
     slow_heads: ProjectionHeads | None = None
+    discriminator: Discriminator | None = None
     card: dict = field(default_factory=dict)  # data, steps, seed, time, machine, figures
     path: Path | None = None
 
@@ -57,7 +58,7 @@ class Weights:
         return {n: getattr(self, n) for n in PARTS if getattr(self, n) is not None}
 
     @classmethod
-    def empty(cls, config: ModelConfig, parts: Collection[str] = PARTS) -> "Weights":
+    def empty(cls, config: ModelConfig, parts: Collection[str] = PARTS[:-1]) -> "Weights":
         """Freshly initialised networks for a configuration: of `parts`, those that its method has."""
         channels = feature_channels(config.width, config.layers, config.resampling)
         weights = cls(config, Generator(config.width, config.blocks, config.resampling), None)
@@ -66,6 +67,8 @@ class Weights:
         if config.method.endswith("negcut") and "negative_generator" in parts:
             weights.negative_generator = NegativeGenerator(len(config.layers), config.dim, config.noise_dim)
             weights.slow_heads = ProjectionHeads(channels, config.dim)
+        if "discriminator" in parts:
+            weights.discriminator = Discriminator(config.disc_width)
         for net in weights.parts().values():
             net.eval().requires_grad_(False)
         return weights
@@ -155,7 +158,7 @@ def load(name: Path | str, folder: Path | str | None = None) -> Weights:
     return weights
 
 
-def expected(config: ModelConfig, parts: Collection[str] = PARTS) -> dict[str, nn.Module]:
+def expected(config: ModelConfig, parts: Collection[str] = PARTS[:-1]) -> dict[str, nn.Module]:
     """The networks of a configuration with names and shapes but no numbers: nothing of their size is allocated."""
     with torch.device("meta"):
         return Weights.empty(config, parts).parts()

@@ -105,3 +105,21 @@ def test_heads_and_negatives_have_unit_length():
 def test_tokens_are_row_major():
     f = torch.arange(2 * 3 * 4 * 5.0).reshape(2, 3, 4, 5)
     torch.testing.assert_close(tokens(f)[1, 2 * 5 + 3], f[1, :, 2, 3])
+
+
+@pytest.mark.parametrize("dtype, forward, backward", [(torch.float32, 1e-4, 1e-4), (torch.bfloat16, 0.1, 0.05)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("mean, deviation", [(0, 1), (5, 1), (37.1, 0.1), (37.1, 0.0), (1000, 1), (-1000, 1)])
+def test_norms_of_nearly_flat_maps_keep_their_digits(mean, deviation, layout, dtype, forward, backward):
+    """Flat crops (white paper) turned bfloat16 training into NaN: the variance was lost in E[x²] − E[x]²."""
+    torch.manual_seed(0)
+    x = (mean + deviation * torch.randn(2, 8, 40, 36)).to(dtype).contiguous(memory_format=layout).requires_grad_()
+    grad = torch.randn(2, 8, 40, 36).to(dtype).contiguous(memory_format=layout)
+    y = InstanceNorm()(x)
+    y.backward(grad)
+    exact = x.detach().double().requires_grad_()
+    centred = exact - exact.mean((2, 3), keepdim=True)
+    truth = centred / (centred.square().mean((2, 3), keepdim=True) + 1e-5).sqrt()
+    truth.backward(grad.double())
+    assert (y.double() - truth).abs().max() < forward
+    assert (x.grad.double() - exact.grad).abs().max() < backward * exact.grad.abs().max()

@@ -428,3 +428,61 @@ def test_a_film_keeps_its_pictures(tmp_path, monkeypatch):
     for a, b in zip(first.images, Film(tmp_path, "horse2zebra-drawn", 20, (12, 16)).images, strict=True):
         assert np.array_equal(np.asarray(a), np.asarray(b)) and a.size == (192, 192)
     assert Film(tmp_path / "other", "horse2zebra-drawn", 10, (12, 16)).images[0].getpixel((0, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("method", ["cut", "negcut"])
+def test_an_update_that_is_not_finite_is_skipped_counted_and_survived(method, tmp_path, capsys):
+    trainer = Trainer(*build(method, steps=8, save_every=100, log_every=2, **TINY), tmp_path / "run")
+    update, names = trainer.update, []
+
+    def spoiled(name, loss):
+        names.append(name)
+        before = [p.clone() for p in trainer.groups[name]]
+        update(name, loss * float("nan") if trainer.step == 3 else loss)
+        assert any(not torch.equal(b, p) for b, p in zip(before, trainer.groups[name])) == (trainer.step != 3)
+
+    trainer.update = spoiled
+    trainer.run(progress=False)
+    groups = len(trainer.groups)
+    assert all(v.isfinite().all() for v in final(trainer).values())
+    assert [int(s) for s in trainer.skipped.values()] == [1] * groups
+    assert f"Skipped {groups} update(s)" in capsys.readouterr().err
+    assert json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])["skipped"] == groups
+
+
+def test_gradients_that_stay_not_finite_end_the_run_with_advice_and_a_finite_checkpoint(tmp_path):
+    trainer = Trainer(*build("cut", steps=60, save_every=1, log_every=1, **TINY), tmp_path / "run")
+    update = trainer.update
+    trainer.update = lambda name, loss: update(name, loss * float("nan") if trainer.step > 1 else loss)
+    with pytest.raises(ValueError, match="gradients of the discriminator were not finite, at step 27: start again with a smaller --lr"):
+        trainer.run(progress=False)
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert all(v.isfinite().all() for part in ("method", "average") for v in state[part].values())
+
+
+def test_weights_are_kept_on_the_way_with_averages_of_all_networks(tmp_path):
+    trainer = Trainer(*build("negcut", steps=6, keep=3, **TINY), tmp_path / "run")
+    trainer.run(progress=False)
+    assert [p.name for p in sorted((tmp_path / "run" / "kept").iterdir())] == [f"{n:07d}.safetensors" for n in (2, 4, 6)]
+    read = load(tmp_path / "run" / "kept" / "0000006.safetensors")
+    assert list(read.parts()) == ["generator", "heads", "negative_generator", "slow_heads", "discriminator"]
+    for name, net in read.parts().items():
+        averaged, raw = trainer.average.module[name].state_dict(), getattr(trainer.method, name).state_dict()
+        for key, tensor in net.state_dict().items():
+            assert torch.equal(tensor, averaged[key].half().float())
+        assert any(not torch.equal(averaged[key], raw[key]) for key in raw)
+
+
+def test_a_run_that_averaged_the_generator_alone_goes_on(tmp_path):
+    trainer = Trainer(*build("negcut", steps=4, **TINY), tmp_path / "run")
+    trainer.run(progress=False, stop_at=4)
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    state["average"] = {k.replace("generator.", ""): v for k, v in state["average"].items()
+                        if k == "n_averaged" or k.startswith("module.generator.")}  # fmt: skip
+    del state["skipped"]
+    torch.save(state, tmp_path / "run" / "checkpoint.pt")
+    again = resume(tmp_path / "run", steps=6)
+    assert all(torch.equal(a, b) for a, b in zip(again.average.module["generator"].parameters(), trainer.average.module["generator"].parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(again.average.module["heads"].parameters(), trainer.method.heads.parameters()))
+    again.run(progress=False)
+    assert again.step == 6
