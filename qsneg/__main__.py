@@ -46,8 +46,8 @@ def train(
     **fields,
 ):
     """Train a model; --resume continues a run that was stopped, or one that is finished with more --steps."""
-    from qsneg import train as training
     from qsneg.config import build
+    from qsneg.training import trainer as training
 
     for name in ("layers", "attention_layers"):
         if fields.get(name):
@@ -106,21 +106,21 @@ def data(
     show: Annotated[bool, typer.Option("--list", help="show the known sets, their sizes, terms and sources")] = False,
 ):
     """Fetch one of the papers' sets of pictures, or prepare one that you downloaded, for `train`."""
-    from qsneg import datasets
-    from qsneg.cityscapes import prepare_cityscapes
+    from qsneg.data import paper_sets
+    from qsneg.data.cityscapes import prepare_cityscapes
 
     if show:
-        print(datasets.listing())
+        print(paper_sets.listing())
         return
     if name is None or out is None:
         raise ValueError("Say which set and which new folder: data horse2zebra --out data/horse2zebra (--list: all sets).")
     if source and url:
         raise ValueError("Give --from for what is here or --url for what is to be fetched, not both.")
-    if name == datasets.CITYSCAPES and source:
+    if name == paper_sets.CITYSCAPES and source:
         prepared = prepare_cityscapes(source, out)
     else:
-        prepared = datasets.prepare(name, out, url, source)
-    for line in datasets.in_words(prepared, out):
+        prepared = paper_sets.prepare(name, out, url, source)
+    for line in paper_sets.in_words(prepared, out):
         print(line)
 
 
@@ -135,10 +135,10 @@ def draw(
     """Draw scenes of horse2zebra-drawn: trainA and trainB, or testA, testB (counterparts) and labels."""
     from tqdm import tqdm
 
-    from qsneg import drawn
-    from qsneg.data import output_folder
+    from qsneg.data import drawn_scenes
+    from qsneg.filesystem import output_folder
 
-    drawn.write(split, count, size, seed, output_folder(out), progress=tqdm)
+    drawn_scenes.write(split, count, size, seed, output_folder(out), progress=tqdm)
 
 
 @cli.command()
@@ -149,8 +149,8 @@ def score(
     device: str = "auto",
 ):
     """Figures against the true counterparts of drawn test scenes, relative to the untranslated input (1)."""
-    from qsneg.data import DRAWN
-    from qsneg.score import figures
+    from qsneg.config import DRAWN
+    from qsneg.metrics.score import figures
     from qsneg.translate import load
 
     if count < 1:
@@ -178,8 +178,8 @@ def evaluate(
     device: str = "auto",
 ):
     """One table for all models: FID, KID, segmentation scores, structure kept, time."""
-    from qsneg.evaluate import evaluate
-    from qsneg.table import markdown_table
+    from qsneg.evaluation.evaluate import evaluate
+    from qsneg.evaluation.table import markdown_table
 
     table = evaluate(checkpoints, out, data, count, size, inception, segmenter, device)
     print("\n".join([markdown_table(table["rows"]), *table["notes"], f"Written: {out / 'evaluation.md'}"]))
@@ -196,7 +196,7 @@ def segmenter(
     device: str = "auto",
 ):
     """Train the segmentation network that judges translations of drawn scenes."""
-    from qsneg.segmenter import SegmenterConfig, train
+    from qsneg.metrics.segmenter import SegmenterConfig, train
 
     if out.suffix != ".safetensors" or out.exists():
         raise ValueError(f"'{out}' {'is already there' if out.exists() else 'does not end in .safetensors'}: choose another --out.")
@@ -215,7 +215,7 @@ def miniature(
     device: str = "auto",
 ):
     """The papers' comparison in miniature: train all methods on drawn scenes at equal budget, and evaluate them."""
-    from qsneg.miniature import miniature
+    from qsneg.evaluation.comparison import miniature
 
     miniature(out, steps, seeds, preset, count, inception, device=device)
     print((out / "miniature.md").read_text())
@@ -234,7 +234,7 @@ def inspect(
     device: str = "auto",
 ):
     """Look inside: entropies, anchors, contrast, negatives of one picture, as arrays and overlays."""
-    from qsneg.report import inspect_file
+    from qsneg.rendering.report import inspect_file
     from qsneg.translate import load
 
     print(inspect_file(picture, load(checkpoint, device), out, layer, mode, anchors, seed, size)["in_words"])
@@ -249,8 +249,8 @@ def study(
     device: str = "auto",
 ):
     """Do the papers' claims hold? Anchors against labels, generated against in-image negatives."""
-    from qsneg.data import DRAWN
-    from qsneg.study import study
+    from qsneg.config import DRAWN
+    from qsneg.evaluation.study import study
 
     if data != DRAWN:
         raise ValueError(f"The study needs label maps, which only {DRAWN} has, not '{data}'.")
@@ -263,7 +263,7 @@ def publish(
     runs: Annotated[list[Path] | None, typer.Argument(help="finished runs, one per method; none: only the card anew")] = None,
 ):
     """Copy finished runs into checkpoints/ and write the family's model card."""
-    from qsneg.publish import publish
+    from qsneg.sharing.publish import publish
 
     print(f"Written: {publish(runs or [], family)}")
 
@@ -281,7 +281,7 @@ def import_(
 ):
     """Turn published weights (CUT, FastCUT, QS-Attn, NEGCUT, CycleGAN) into a file that everything here takes."""
     from qsneg import weights
-    from qsneg.importing import convert
+    from qsneg.sharing.importing import convert
 
     if out.suffix != ".safetensors":
         raise ValueError(f"The file to write must end in .safetensors, not '{out.name}'.")
@@ -314,7 +314,7 @@ def export(
     out: Annotated[Optional[Path], typer.Option(help="file to write (default: after the name)")] = None,
 ):
     """Write a model's generator as ONNX, for any size divisible by 4, and compare it with PyTorch's output."""
-    from qsneg.export import export
+    from qsneg.sharing.onnx import export
 
     path, found = export(name, format, out)
     print(f"Written: {path} ({path.stat().st_size / 1e6:.1f} MB).")
@@ -331,13 +331,13 @@ def bench(
     inspection: Annotated[bool, typer.Option("--inspection", help="time inspection instead: entropies, a click")] = False,
 ):
     """Time training steps and translation against a plain float32 version, both in one run."""
-    from qsneg import bench
+    from qsneg.evaluation import speed
 
     if inspection:
-        bench.bench_click(device=device)
-        bench.bench_entropy(device=device)
+        speed.bench_click(device=device)
+        speed.bench_entropy(device=device)
     else:
-        bench.bench(size, width, rounds, device, profile)
+        speed.bench(size, width, rounds, device, profile)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+DRAWN = "horse2zebra-drawn"  # the data set that draws itself
 METHODS = ("cut", "fastcut", "qs-attn", "negcut", "fastnegcut")
 TITLES = {"cut": "CUT", "fastcut": "FastCUT", "qs-attn": "QS-Attn", "negcut": "NEGCUT", "fastnegcut": "FastNEGCUT",
           "cyclegan": "CycleGAN", "own": "Your weights"}  # own: what a visitor of the app has opened
@@ -97,7 +98,7 @@ class ModelConfig:
 class TrainConfig:
     """How a model is trained."""
 
-    data: str = "horse2zebra-drawn"
+    data: str = DRAWN
     # horse2zebra-drawn, or a folder with trainA and trainB
     steps: int = 0
     # training steps; 0: the papers' 400 epochs (Fast methods: 200), an epoch being one pass over the larger domain

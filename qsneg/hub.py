@@ -175,7 +175,7 @@ On the command line: `python -m qsneg translate photos --checkpoint {repository}
 
 def training(config: ModelConfig, card: dict) -> str:
     """The section on how to train it again; empty where the file does not say."""
-    from qsneg.publish import command
+    from qsneg.sharing.publish import command
 
     try:
         return f"\n## Training\n\n```\n{command(config, card)}\n```\n"

@@ -23,10 +23,9 @@ from torch import Tensor, nn
 
 from qsneg.attention import select
 from qsneg.config import FOREIGN, METHODS, TITLES, ModelConfig
+from qsneg.layers import at_least_float32
 from qsneg.losses import diversity, lsgan, patch_nce
-from qsneg.networks import (
-    Discriminator, Generator, NegativeGenerator, ProjectionHeads, at_least_float32, feature_channels, tokens,
-)
+from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, feature_channels, tokens
 
 Update = Callable[[str, Tensor], None]
 

@@ -9,10 +9,9 @@ the size that would.
 """
 
 import os
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import torch
 from PIL import Image
@@ -20,19 +19,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from qsneg import device as devices
-from qsneg.data import find_images, output_folder
-from qsneg.images import read, resize_short, short_size, to_image, to_tensor, upright_rgb
+from qsneg.filesystem import find_images, output_folder
+from qsneg.image_io import read, resize_short, short_size, to_image, to_tensor, upright_rgb
+from qsneg.memory_limits import TooLarge, check_fits, padded_side
 from qsneg.weights import Weights
 from qsneg.weights import load as load_weights
 
-MIN_SIDE = 16  # pixels: smaller pictures are padded to it, so that the bottleneck is 4×4 at least
 MARGIN = 32
 # Pixels of mirrored margin around a picture, cut off afterwards. At its border a generator is apt to paint a dark frame
 # and dark corners; with a margin they fall outside. Divisible by 4, so that its grid falls on the picture as without.
-
-
-class TooLarge(ValueError):
-    """The picture does not fit in memory; the message names the size that would."""
 
 
 class Translator:
@@ -50,7 +45,7 @@ class Translator:
         weights.generator.to(self.device, memory_format=self.layout)
 
     def translate(self, image: Image.Image, size: int | None = None, margin: int = MARGIN) -> Image.Image:
-        """Translate a picture of any kind (see `images.upright_rgb`), 1×1 pixels and more, to an RGB image.
+        """Translate a picture of any kind (see `image_io.upright_rgb`), 1×1 pixels and more, to an RGB image.
 
         `size` is the shorter side of the result in pixels: the picture is resized to it before it is translated,
         its aspect ratio kept. Without it, the result has the size of the upright picture. `margin`, in pixels, is how
@@ -117,7 +112,7 @@ def load(
 
 def pad(x: Tensor, margin: int = 0) -> Tensor:
     """Continue B×3×H×W by its mirror image: by `margin` on every side, and to the right and below to sides that are
-    divisible by 4 and at least `MIN_SIDE`.
+    divisible by 4 and at least `memory_limits.MIN_SIDE`.
 
     Reflection is how the generator itself continues a picture at its borders; and the top left corner stays on the
     generator's grid, so that this falls on the picture as it would without padding.
@@ -135,107 +130,12 @@ def check_margin(margin: int) -> None:
         raise ValueError(f"The margin must be a whole number of pixels from 0 that is divisible by 4, not {margin}.")
 
 
-def padded_side(side: int, margin: int = 0) -> int:
-    return max(MIN_SIDE, -(-(side + 2 * margin) // 4) * 4)
-
-
 def mirrored(side: int, length: int, start: int = 0) -> Tensor:
     """Indices 0 1 … side-1 … 1 0 1 …, `length` of them from the one at `start`, which may lie before 0: reflection
     without repeating the edge, as far as one likes."""
     period = max(1, 2 * (side - 1))  # one pixel has only itself
     i = torch.arange(start, start + length) % period
     return torch.minimum(i, period - i)
-
-
-# --- memory ---
-
-BYTES = {torch.channels_last: 20, torch.contiguous_format: 28}
-# Peak of a forward pass in bytes per pixel and unit of width. Measured on the CPU as the growth of the process's
-# largest resident size, for widths 32 and 64 at 512×512, 1024×768 and 1536×1024: 18.2 to 18.6 in channels-last and
-# 26.1 to 26.5 in contiguous layout, in float32 and in bfloat16 alike (whose blurs go by way of float32); the rest is
-# margin. The picture itself, in the forms that it takes meanwhile, counts as two more units of width (measured: 30
-# bytes per pixel). On GPUs the tensors are the same, but it has not been measured there.
-
-
-def needed_bytes(size: tuple[int, int], width: int, device: torch.device, batch: int = 1, margin: int = 0) -> int:
-    """Memory in bytes that translating pictures of `size` (width, height) takes, for a generator of `width`."""
-    pixels = batch * padded_side(size[0], margin) * padded_side(size[1], margin)
-    return BYTES[devices.layout(device)] * (width + 2) * pixels
-
-
-def check_fits(
-    size: tuple[int, int], width: int, device: torch.device, batch: int = 1, free: int | None = None, margin: int = 0
-) -> None:
-    """Refuse what does not fit in `free` bytes; by default, those that are free now.
-
-    Raises:
-        TooLarge: naming the largest size (shorter side) that would fit, by the same rule.
-    """
-    free = free_bytes(device) if free is None else free
-    needed = needed_bytes(size, width, device, batch, margin)
-    if needed <= free:
-        return
-    fits, too_large = 0, min(size)  # the largest that fits lies from the one to below the other
-    while too_large - fits > 1:
-        middle = (fits + too_large) // 2
-        if needed_bytes(short_size(size, middle), width, device, batch, margin) <= free:
-            fits = middle
-        else:
-            too_large = middle
-    what = "this picture" if batch == 1 else f"{batch} pictures at once"
-    remedy = f"translate it at size {fits} or less (the shorter side in pixels)"
-    raise TooLarge(
-        f"Translating {what} at {size[0]}×{size[1]} pixels needs about {in_words(needed)} of memory and "
-        f"{in_words(free)} are free: {remedy if fits else 'free some memory, no size of it fits'}."
-    )
-
-
-def in_words(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
-
-
-def free_bytes(device: torch.device) -> int:
-    """Memory in bytes that a computation on `device` can still take; a huge number where that cannot be known."""
-    if device.type == "cuda":
-        reusable = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + reusable
-    if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():  # Linux: what the kernel calls available, and what the container's limit leaves
-        line = next((line for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable:")), None)
-        free = int(line.split()[1]) * 1024 if line else sys.maxsize
-        return max(0, min(free, cgroup_free_bytes()))
-    try:  # macOS has no figure for what is available: half of what is built in
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (AttributeError, ValueError, OSError):  # Windows
-        return sys.maxsize
-
-
-def cgroup_free_bytes(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
-    """What the tightest memory limit of this process's control groups (containers, services) leaves, in bytes."""
-    free = sys.maxsize
-    try:
-        groups = [line.split(":", 2) for line in own.read_text().splitlines()]
-    except OSError:
-        return free
-    for _, controllers, path in groups:
-        if controllers == "":  # version 2
-            base, limit, usage, cache = root, "memory.max", "memory.current", "inactive_file"
-        elif "memory" in controllers.split(","):  # version 1
-            base, limit, usage = root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
-            cache = "total_inactive_file"
-        else:
-            continue
-        relative = PurePosixPath(path.strip().lstrip("/"))
-        for group in {base / relative, *(base / p for p in relative.parents), base}:
-            try:  # files that are not there, and "max", mean no limit
-                left = int((group / limit).read_text()) - int((group / usage).read_text())
-                stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-            except (OSError, ValueError):
-                continue
-            free = min(free, left + int(stat.get(cache, 0)))  # cached files make way
-    return free
 
 
 # --- files ---

@@ -2,7 +2,8 @@
 
 A file holds float16 tensors under `generator.`, `heads.`, for NEGCUT `negative_generator.` and `slow_heads.`, and
 `discriminator.`, each a moving average: everything that translating and inspecting need. Only the generator must be
-there: of an imported model (see `qsneg.importing`) often nothing else is, and older files have no discriminator.
+there: of an imported model (see `qsneg.sharing.importing`) often nothing else is, and older files have no
+discriminator.
 
     from qsneg.weights import load
     weights = load("horse2zebra-drawn/cut")

@@ -116,7 +116,7 @@ def test_evaluation_s_errors(tmp_path, checkpoint, capsys):
 
 
 def test_concentration():
-    from qsneg.report import concentration
+    from qsneg.inspect.summary import concentration
 
     corner = np.stack(np.meshgrid(range(4), range(4)), -1).reshape(-1, 2)
     held, area = concentration(corner, (48, 48))

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from qsneg.bench import plain
 from qsneg.config import ModelConfig
+from qsneg.evaluation.speed import plain
 from qsneg.methods import Draws, create
 
 SMALL = dict(width=4, disc_width=4, dim=16, patches=12)

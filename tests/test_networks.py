@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from qsneg.networks import (
-    BlurDown, BlurUp, Discriminator, Generator, InstanceNorm, NegativeGenerator, ProjectionHeads, ReflectPad, feature_channels, tokens,
-)
+from qsneg.layers import BlurDown, BlurUp, InstanceNorm, ReflectPad
+from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, feature_channels, tokens
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 

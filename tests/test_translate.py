@@ -10,11 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from qsneg import translate, weights
+from qsneg import memory_limits, weights
 from qsneg.config import ModelConfig
-from qsneg.images import read, short_size, to_image, to_tensor
-from qsneg.translate import TooLarge, Translator, check_fits, load, mirrored, needed_bytes, pad, translate_files
-from tests.test_images import ramp
+from qsneg.image_io import read, short_size, to_image, to_tensor
+from qsneg.memory_limits import TooLarge, check_fits, needed_bytes
+from qsneg.translate import load, mirrored, pad, translate_files
+from tests.test_image_io import ramp
 
 CPU = torch.device("cpu")
 
@@ -207,7 +208,7 @@ def test_refusal_in_words():
 
 
 def test_what_does_not_fit_is_refused_before_it_is_made(translator, monkeypatch):
-    monkeypatch.setattr(translate, "free_bytes", lambda device: 6 * 20 * (32 + 64 + 32) ** 2)
+    monkeypatch.setattr(memory_limits, "free_bytes", lambda device: 6 * 20 * (32 + 64 + 32) ** 2)
     with pytest.raises(TooLarge, match="at size 64 or less"):
         translator.translate(ramp(80, 80))
     assert translator.translate(ramp(80, 80), size=64).size == (64, 64)
@@ -227,7 +228,7 @@ def test_running_out_of_memory_all_the_same(translator, monkeypatch):
 
 
 def test_free_bytes(tmp_path):
-    assert 1e7 < translate.free_bytes(CPU)
+    assert 1e7 < memory_limits.free_bytes(CPU)
     own = tmp_path / "cgroup"
     group = tmp_path / "fs" / "a" / "b"
     group.mkdir(parents=True)
@@ -239,18 +240,18 @@ def test_free_bytes(tmp_path):
 
     v2 = ("memory.max", "memory.current", "inactive_file")
     own.write_text("0::/a/b\n")
-    assert translate.cgroup_free_bytes(tmp_path / "fs", own) > 1e15  # no limits at all
+    assert memory_limits.cgroup_free_bytes(tmp_path / "fs", own) > 1e15  # no limits at all
     write(group, "max", 900, *v2)
-    assert translate.cgroup_free_bytes(tmp_path / "fs", own) > 1e15
+    assert memory_limits.cgroup_free_bytes(tmp_path / "fs", own) > 1e15
     write(group, 2000, 900, *v2)
-    assert translate.cgroup_free_bytes(tmp_path / "fs", own) == 1200
+    assert memory_limits.cgroup_free_bytes(tmp_path / "fs", own) == 1200
     write(group.parent, 1500, 1400, *v2)  # the parent's limit binds too
-    assert translate.cgroup_free_bytes(tmp_path / "fs", own) == 200
+    assert memory_limits.cgroup_free_bytes(tmp_path / "fs", own) == 200
     own.write_text("3:cpu:/x\n9:memory:/c\n")
     write(tmp_path / "fs" / "memory" / "c", 700, 300, "memory.limit_in_bytes", "memory.usage_in_bytes",
           "total_inactive_file")  # fmt: skip
-    assert translate.cgroup_free_bytes(tmp_path / "fs", own) == 500
-    assert translate.cgroup_free_bytes(tmp_path / "fs", tmp_path / "none") > 1e15
+    assert memory_limits.cgroup_free_bytes(tmp_path / "fs", own) == 500
+    assert memory_limits.cgroup_free_bytes(tmp_path / "fs", tmp_path / "none") > 1e15
 
 
 # --- files ---
@@ -334,7 +335,7 @@ def test_failures_are_reported_and_the_rest_is_done(tmp_path, folder, monkeypatc
     (photos / "empty.jpg").write_bytes(b"")
     ramp(300, 300).save(photos / "large.png")
     (tmp_path / "notes.txt").write_text("no picture")
-    monkeypatch.setattr(translate, "free_bytes", lambda device: 6 * 20 * (32 + 64 + 32) ** 2)
+    monkeypatch.setattr(memory_limits, "free_bytes", lambda device: 6 * 20 * (32 + 64 + 32) ** 2)
     report = run(folder, [tmp_path / "none", photos, tmp_path / "notes.txt", tmp_path / "empty"], out)
     assert report.done == [out / "good.png"] and tree(out) == ["good.png"]
     failed = {path.name: reason for path, reason in report.failed}

@@ -1,0 +1,1 @@
+"""Data: pairs for training, the papers' sets, the set that draws itself."""

@@ -1,0 +1,157 @@
+"""Training data: pairs of unpaired pictures, one from each domain, as a pure function of the step.
+
+    data = Unpaired(TrainConfig(data="horse2zebra-drawn", crop=128, resize=128))
+    x, y, broken = data[0]      # 1×3×128×128 in [-1, 1] each
+
+Because everything random comes from (seed, domain, step), a resumed run sees what an uninterrupted one
+would, with any number of worker processes.
+"""
+
+import io
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from qsneg.config import DRAWN, TrainConfig
+from qsneg.data import drawn_scenes
+from qsneg.filesystem import find_images, some
+from qsneg.image_io import EXTENSIONS, read, resize_short
+
+CACHE_BYTES = 1 << 30  # resized pictures kept in memory while a domain fits
+
+
+def check_folder(folder: Path | str, crop: int, needed: tuple[str, ...] = ("trainA", "trainB")) -> dict[str, list[Path]]:
+    """The pictures of each needed domain, after looking at every header.
+
+    Raises:
+        ValueError: one sentence, if a domain is missing or empty, or pictures are unreadable or smaller than `crop`.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(
+            f"There is no data folder '{folder}': give one with trainA and trainB in it, or {DRAWN} (`python -m qsneg "
+            "data` fetches the papers' sets)."
+        )
+    found, unreadable, small = {}, [], []
+    for domain in needed:
+        if not (folder / domain).is_dir():
+            raise ValueError(f"'{folder}' has no folder '{domain}': put the pictures of each domain into trainA and trainB.")
+        found[domain] = find_images(folder / domain)
+        if not found[domain]:
+            raise ValueError(f"'{folder / domain}' holds no pictures (looked for {', '.join(sorted(EXTENSIONS))}).")
+        for path in found[domain]:
+            try:
+                with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # warnings of large pictures
+                    size = image.size
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+                unreadable.append(f"'{path}'")
+            else:
+                if min(size) < crop:
+                    small.append(f"'{path}' ({size[0]}×{size[1]})")
+    if unreadable:
+        raise ValueError(f"Pictures that cannot be read: {some(unreadable)}; remove or replace them.")
+    if small:
+        raise ValueError(f"Pictures smaller than the crop of {crop} pixels: {some(small)}; remove them, or set a smaller --crop.")
+    return found
+
+
+class Domain:
+    """The pictures of one domain: length, and picture `i` as a uint8 array of short side between resize and resize_max."""
+
+    def __init__(self, config: TrainConfig, letter: str):
+        self.config, self.letter = config, letter
+        if config.data == DRAWN:
+            self.length = config.scenes
+        else:
+            self.paths = check_folder(config.data, config.crop, (f"train{letter}",))[f"train{letter}"]
+            self.length = len(self.paths)
+        small = self.length * config.resize**2 * 4 < CACHE_BYTES
+        # a drawn scene has one size for good; a photograph is kept when its size does not vary either
+        self.kept: dict[int, np.ndarray] | None = {} if config.data == DRAWN or (small and not config.resize_max) else None
+
+    def __len__(self) -> int:
+        return self.length
+
+    def picture(self, index: int, short: int) -> np.ndarray:
+        """H×W×3 uint8. Raises ValueError if it cannot be read."""
+        if self.kept is None:
+            return self.made(index, short)
+        if index not in self.kept:
+            self.kept[index] = self.made(index, short)
+        return self.kept[index]
+
+    def made(self, index: int, short: int) -> np.ndarray:
+        if self.config.data == DRAWN:
+            seed = drawn_scenes.scene_seed("train", self.letter, index, self.config.seed)
+            return drawn_scenes.draw(seed, short, self.letter)
+        return np.asarray(resize_short(read(self.paths[index]), short))
+
+    def size_of(self, index: int, rng: np.random.Generator) -> int:
+        """The short side that picture `index` is brought to."""
+        low, high = self.config.resize, self.config.resize_max or self.config.resize
+        if self.config.data == DRAWN:  # by the scene, so that each is drawn once; mostly near the lower end
+            return int(low + (high - low) * (index % 5 / 4) ** 2) // 4 * 4
+        return int(rng.integers(low, high + 1))
+
+
+class Unpaired(torch.utils.data.Dataset):
+    """Batches by step: x and y as B×3×crop×crop in [-1, 1], and the names of broken pictures that were skipped."""
+
+    def __init__(self, config: TrainConfig):
+        self.config = config
+        self.domains = [Domain(config, "A"), Domain(config, "B")]
+
+    def epoch(self) -> int:
+        """Steps in an epoch: one pass over the larger domain."""
+        return -(-max(map(len, self.domains)) // self.config.batch)
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor, list[str]]:
+        broken: list[str] = []
+        x, y = (self.batch(i, d, step, broken) for i, d in enumerate(self.domains))
+        return x, y, broken
+
+    def batch(self, number: int, domain: Domain, step: int, broken: list[str]) -> Tensor:
+        items = []
+        for i in range(step * self.config.batch, (step + 1) * self.config.batch):
+            epoch, place = divmod(i, len(domain))
+            rng = np.random.default_rng([self.config.seed, number, i])
+            index = int(permutation(self.config.seed, number, epoch, len(domain))[place])
+            crop = self.crop(self.readable(domain, index, rng, broken), rng)
+            if domain.letter == "A" and self.config.degrade and rng.random() < self.config.degrade:
+                crop = degraded(crop, rng)
+            items.append(crop)
+        return torch.from_numpy(np.stack(items)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def readable(self, domain: Domain, index: int, rng: np.random.Generator, broken: list[str]) -> np.ndarray:
+        """Picture `index`, or the next one that can be read."""
+        for i in range(len(domain)):
+            at = (index + i) % len(domain)
+            try:
+                return domain.picture(at, domain.size_of(at, rng))
+            except ValueError:
+                broken.append(str(domain.paths[at]))
+        raise ValueError(f"No picture of domain {domain.letter} can be read any more.")
+
+    def crop(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        c = self.config.crop
+        top, left = (int(rng.integers(0, side - c + 1)) for side in picture.shape[:2])
+        picture = picture[top : top + c, left : left + c]
+        return picture[:, ::-1] if self.config.flip and rng.random() < 0.5 else picture
+
+
+def degraded(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture, H×W×3 uint8, shrunk to 0.4 of its size at least, saved as JPEG of low quality, and enlarged again."""
+    image, file, share = Image.fromarray(np.ascontiguousarray(picture)), io.BytesIO(), rng.uniform(0.4, 1.0)
+    small = image.resize([round(side * share) for side in image.size], Image.Resampling.BICUBIC)
+    small.save(file, "JPEG", quality=int(rng.integers(15, 60)))
+    return np.asarray(Image.open(file).resize(image.size, Image.Resampling.BICUBIC))
+
+
+@lru_cache(maxsize=8)
+def permutation(seed: int, domain: int, epoch: int, length: int) -> np.ndarray:
+    return np.random.default_rng([seed, domain, epoch, 1 << 20]).permutation(length)

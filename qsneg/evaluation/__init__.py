@@ -1,0 +1,1 @@
+"""Models measured and compared, the papers' claims among it."""

@@ -1,0 +1,228 @@
+"""The papers' comparison in miniature: all methods on horse2zebra-drawn at equal budget, several seeds each.
+
+    python -m qsneg miniature --out miniature                        # 6 methods × 3 seeds × 3,000 steps: hours on a CPU
+    python -m qsneg miniature --out miniature --preset debug --steps 4 --seeds 1 --count 8     # to see that it runs
+
+Trains what is not yet trained, each run a folder under runs/: one that is finished is skipped, one that was stopped
+goes on; with more --steps than the runs have, all go on from their ends, a further stage. Then all are
+evaluated alike (`qsneg.evaluation.evaluate`), beside the longer runs that are shipped. Writes
+miniature.md, miniature.json, miniature.png and examples.png (the first test pictures by every method's first seed), with
+the published figures for the real sets in a column of their own.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+
+from qsneg import weights
+from qsneg.config import DRAWN, TITLES, ModelConfig, TrainConfig, build
+from qsneg.evaluation import evaluate
+from qsneg.evaluation.table import TRUTH, dot_plot, examples, legend, markdown_table, present
+from qsneg.filesystem import output_folder
+from qsneg.training.trainer import Trainer, read_checkpoint, resume
+from qsneg.ui.compare import COLOURS
+
+METHODS = {
+    "CUT": dict(method="cut"),
+    "FastCUT": dict(method="fastcut"),
+    "QS-Attn global": dict(method="qs-attn", attention="global"),
+    "QS-Attn local": dict(method="qs-attn", attention="local"),
+    "QS-Attn local+global": dict(method="qs-attn", attention="local+global"),
+    "NEGCUT": dict(method="negcut"),
+}
+PUBLISHED = {  # FID as reported in the CUT paper, by the table of clean-fid's README, which reproduces it
+    "CUT": {"horse→zebra": 45.5, "cat→dog": 76.2},
+    "FastCUT": {"horse→zebra": 73.4, "cat→dog": 94.0},
+}
+SOURCE = (
+    "Published: FID on the real sets at 256×256 pixels, as reported by CUT's authors and reproduced with their "
+    "weights in the table of [clean-fid's README](https://github.com/GaParmar/clean-fid): 120 translations against 140 "
+    "test pictures (horse→zebra), 500 against 500 (cat→dog). Another task, another scale: no number here compares with "
+    "them, at most the order of methods. With so few pictures FID is noisy, and with clean-fid's own resizing CUT's are 43.7 "
+    "and 77.6; who trained CUT anew on horse→zebra got 61 to 68 at the last epoch, papers often report the best "
+    "([issue 65 of CUT's repository](https://github.com/taesungp/contrastive-unpaired-translation/issues/65)). –: no "
+    "figure was at hand that could be checked."
+)
+
+
+def configure(
+    name: str, steps: int, seed: int, preset: str = "drawn", device: str = "auto"
+) -> tuple[ModelConfig, TrainConfig]:
+    """The configurations of one run: the preset, and nothing recorded on the way.
+
+    Raises:
+        ValueError: on an unknown preset or a setting out of range.
+    """
+    if steps < 1:
+        raise ValueError(f"The number of steps must be at least 1, not {steps}.")
+    return build(
+        **METHODS[name], preset=preset, steps=steps, seed=seed, device=device, film=False, evaluate_every=0
+    )
+
+
+def run_folder(out: Path, name: str, seed: int) -> Path:
+    return Path(out) / "runs" / f"{name.lower().replace(' ', '-')}-{seed}"
+
+
+def finish(folder: Path, model: ModelConfig, config: TrainConfig, progress: bool = True) -> Path:
+    """Train a run to its end, from its checkpoint if it has one; returns the file of its weights. A run that ended
+    with fewer steps goes on as a further stage, with the learning rate's schedule of all steps.
+
+    Raises:
+        ValueError: if the folder holds a run with other settings.
+    """
+    if (folder / "checkpoint.pt").is_file():
+        check(folder, model, config)
+        here = {"device": config.device, "workers": config.workers}
+        trainer = resume(folder, **here)
+        if trainer.steps < config.steps:
+            if trainer.step < trainer.steps:
+                trainer.run(progress)
+            trainer = resume(folder, **here, steps=config.steps)
+    else:
+        trainer = Trainer(model, config, folder)
+    path = folder / "model.safetensors"
+    if trainer.step < trainer.steps:
+        trainer.run(progress)
+    elif not path.is_file() or weights.read_metadata(path)[1].get("steps") != trainer.step:
+        trainer.save()  # stopped between the checkpoint and the weights
+    return path
+
+
+def check(folder: Path, model: ModelConfig, config: TrainConfig) -> None:
+    """Raises ValueError if the folder holds a run with other settings, or with more steps."""
+    if not (folder / "checkpoint.pt").is_file():
+        return
+    state = read_checkpoint(folder)
+    ours, theirs = dataclasses.asdict(model) | dataclasses.asdict(config), state["model"] | state["train"]
+    for key in ours.keys() - {"device", "workers"}:
+        if ours[key] != theirs[key] and not (key == "steps" and theirs[key] < ours[key]):
+            raise ValueError(
+                f"'{folder}' holds a run with {key} {theirs[key]} instead of {ours[key]}: repeat "
+                "the settings of that run, or choose another --out."
+            )
+
+
+def shipped() -> dict[str, Path]:
+    """The shipped models of the drawn family, by their name."""
+    return {weights.model_name(p): p for p in weights.available() if weights.read_metadata(p)[1].get("data") == DRAWN}
+
+
+def spread(rows: list[dict]) -> dict[str, float]:
+    """Mean of every figure over seeds and, with more than one, its sample standard deviation as `<figure>_error`."""
+    result = {}
+    for key in present(rows):
+        values = [row[key] for row in rows if key in row]
+        result[key] = float(np.mean(values))
+        if len(values) > 1:
+            result[key + "_error"] = float(np.std(values, ddof=1))
+    return result
+
+
+def miniature(
+    out: Path | str,
+    steps: int = 3000,
+    seeds: int = 3,
+    preset: str = "drawn",
+    count: int | None = None,
+    inception: str | None = None,
+    judge: Path | str | None = None,
+    device: str = "auto",
+    progress: bool = True,
+) -> dict:
+    """Train what is missing, evaluate everything, write the comparison into `out`; returns what is in the JSON.
+
+    Args:
+        steps: training steps of every run.
+        seeds: runs of every method, with seeds 0, 1, …
+        count: test scenes; None: 200. inception, judge: as in `evaluate.prepare`.
+
+    Raises:
+        ValueError, FileNotFoundError: if a setting cannot be used or `out` holds runs with other settings.
+    """
+    from qsneg.translate import load
+
+    out = output_folder(out)
+    if seeds < 1:
+        raise ValueError(f"The number of seeds must be at least 1, not {seeds}.")
+    plan = [(name, seed, *configure(name, steps, seed, preset, device)) for seed in range(seeds) for name in METHODS]
+    for name, seed, model, config in plan:  # before the long part
+        check(run_folder(out, name, seed), model, config)
+    evaluation = evaluate.prepare(DRAWN, count, evaluate.SIZE, inception, judge, device)
+    paths = {}
+    for number, (name, seed, model, config) in enumerate(plan, 1):
+        if progress:
+            print(f"{name}, seed {seed} ({number} of {len(plan)})", flush=True)
+        paths[name, seed] = finish(run_folder(out, name, seed), model, config, progress)
+
+    def figures(name: str, path: Path) -> tuple[dict, dict]:
+        translator = load(path, device)
+        return evaluation.row(name, translator.translate_tensor), translator.card
+
+    runs = []
+    for (name, seed), path in paths.items():
+        row, card = figures(f"{name} {seed}", path)
+        stages = [stage["steps"] for stage in card.get("stages", [])]  # where each but the last ended
+        runs.append({"method": name, "seed": seed, "steps": card["steps"], "stages": stages, "minutes": card["minutes"], **row})
+    longer = []
+    for name, path in shipped().items():
+        row, card = figures(name, path)
+        longer.append({"name": name, "method": TITLES[weights.read_metadata(path)[0].method], "steps": card["steps"],
+                       "minutes": card["minutes"], **row})  # fmt: skip
+    bounds = [{"name": name, **row} for name, row in evaluation.bounds().items()]
+    table = {
+        "data": DRAWN,
+        "preset": preset,
+        "steps": steps,
+        "seeds": seeds,
+        "pictures": evaluation.pictures,
+        "notes": evaluation.notes,
+        "bounds": bounds,
+        "runs": runs,
+        "shipped": longer,
+        "published": PUBLISHED,
+        "published_source": SOURCE,
+    }
+    (out / "miniature.json").write_text(json.dumps(table, indent=1) + "\n")
+    (out / "miniature.md").write_text(markdown(table))
+    groups = {name: [r for r in runs if r["method"] == name] for name in METHODS} | {
+        row["name"]: [row] for row in longer
+    }
+    colours = {name: COLOURS[settings["method"]] for name, settings in METHODS.items()}
+    colours |= {row["name"]: "#333333" for row in longer}
+    dot_plot(groups, {row["name"]: row for row in bounds}, colours).savefig(out / "miniature.png", dpi=110)
+    names = {"source": "source", **{f"{name} 0": name for name in METHODS}, TRUTH: TRUTH}
+    examples({names[k]: v for k, v in evaluation.samples.items() if k in names}).savefig(out / "examples.png", dpi=110)
+    return table
+
+
+def markdown(table: dict) -> str:
+    """The comparison as a page."""
+    rows = [{"name": row["name"], "method": "", **row} for row in table["bounds"]]
+    for name in METHODS:
+        own = [row for row in table["runs"] if row["method"] == name]
+        minutes = np.mean([row["minutes"] for row in own])
+        rows.append({"name": name, "method": f"{len(own)} × {table['steps']} steps, {minutes:.0f} min", **spread(own)})
+    for row in table["shipped"]:
+        rows.append({**row, "method": f"1 × {row['steps']} steps, {row['minutes']:.0f} min, shipped"})
+    lines = markdown_table(rows, "method").splitlines()
+    lines[0] = lines[0].replace("| method | method |", "| method | runs |") + " published FID |"
+    lines[1] += " --- |"
+    for i, row in enumerate(rows):
+        published = PUBLISHED.get(row["name"], {})
+        lines[i + 2] += f" {', '.join(f'{k} {v}' for k, v in published.items()) or '–'} |"
+    stages = {tuple(row["stages"]) for row in table["runs"]}
+    budget = "".join(f" (a stage to {step}, the next from there)" for step in stages.pop())
+    if stages:
+        budget = " (their stages differ)"
+    return "\n".join([
+        f"# The papers' comparison in miniature, on {table['data']}", "",
+        f"Every method: {table['steps']} steps{budget}, preset `{table['preset']}`, {table['seeds']} seed(s); mean ± "
+        "standard deviation over seeds. Shipped models are single, longer runs.", "", *lines, "",
+        "↓: lower is better, ↑: higher is better; the others are best near the true counterpart.", "",
+        *legend(rows), "", table["published_source"], "", *(f"- {note}" for note in table["notes"]), "",
+        "![Every run of every method: a dot a seed, the bar their mean](miniature.png)", "",
+        "![The first test pictures, translated by the first seed of every method](examples.png)", "",
+    ])  # fmt: skip

@@ -1,0 +1,242 @@
+"""One table for all models: how close to the target domain, how true to the source, how fast.
+
+    python -m qsneg evaluate horse2zebra-drawn/cut horse2zebra-drawn/qs-attn --out evaluation
+    python -m qsneg evaluate day2sunset/cut --data folder --inception inception.pth --out evaluation
+
+Every model translates the same test pictures once, and everything is measured on these translations: the figures of
+`qsneg.metrics.score` (those in the models' cards), and the columns below. Beside the models stand the untranslated pictures
+and, on drawn scenes, the true counterparts. Writes evaluation.md, evaluation.json, evaluation.png (a dot plot) and
+examples.png.
+"""
+
+import json
+from itertools import islice
+from pathlib import Path
+from statistics import median
+
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from qsneg import device as devices
+from qsneg.config import DRAWN
+from qsneg.evaluation.table import COLUMNS, TRUTH, dot_plot, examples, legend, markdown_table
+from qsneg.filesystem import find_images, output_folder, readable
+from qsneg.metrics import fidelity, segmenter, structure
+from qsneg.metrics.score import Recorder, Translate, figures, sliced_wasserstein, squares
+from qsneg.ui.compare import COLOURS
+
+SIZE, SCENES = 128, 200  # of the figures in the cards
+SAMPLES = 4  # pictures in examples.png
+UNTRANSLATED = "untranslated"
+
+
+class Evaluation:
+    """The test pictures of a data set and all that judges translations of them.
+
+    notes: sentences on how it was measured, and why a column is missing.
+
+    Args:
+        data: `horse2zebra-drawn`, or a folder with testA and testB.
+        count: test scenes, or pictures of each domain; None: 200 scenes, or all pictures.
+        size: side of the square pictures in pixels.
+        network: features for FID and KID, as `fidelity.inception` returns it; None: without these columns.
+        judge: the segmenter, used on drawn scenes; None: without its columns.
+
+    Raises:
+        ValueError: if there are no test pictures, or count or size cannot be used.
+    """
+
+    def __init__(
+        self,
+        data: str,
+        count: int | None = None,
+        size: int = SIZE,
+        network: nn.Module | None = None,
+        judge: segmenter.Segmenter | None = None,
+    ):
+        if count is not None and count < 1:
+            raise ValueError(f"The count must be at least 1, not {count}.")
+        if size < 32 or size % 8:
+            raise ValueError(f"The size must be divisible by 8 and at least 32, not {size}.")
+        self.data, self.count, self.size, self.network = data, count, size, network
+        self.samples: dict[str, tuple[Tensor, Tensor | None]] = {}  # by row: pictures, and labels found in them
+        self.source_swd = None
+        if data == DRAWN:
+            n = count or SCENES
+            truth, self.labels = segmenter.scenes("test", "B", range(n), size)
+            other, _ = segmenter.scenes("test", "B", range(n, 2 * n), size)
+            self.truth, self.reference = (t.float() / 127.5 - 1 for t in (truth, other))
+            where = f"pictures of domain B of {n} other test scenes"
+        else:
+            if not Path(data).is_dir():
+                raise ValueError(f"There is no data folder '{data}'.")
+            folders = [Path(data) / name for name in ("testA", "testB")]
+            if not all(f.is_dir() and find_images(f) for f in folders):
+                raise ValueError(f"'{data}' has no pictures in testA and testB to evaluate on.")
+            self.truth = self.labels = None
+            self.reference = squares(folders[1], count, size)
+            n = sum(1 for _ in islice(readable(folders[0]), count))
+            where = f"{len(self.reference)} test pictures of domain B"
+        self.pictures = n
+        self.notes = [f"{n} translations at {size}×{size} pixels (the middle square, resized), compared with {where}."]
+        self.judge = judge if self.labels is not None else None
+        if self.judge is not None:
+            self.reference_features = segmenter.judge(self.judge, self.reference)[1]
+            width = self.reference_features.shape[1]
+            if n <= width:
+                self.notes.append(f"No Fréchet distance: {n} scenes are not more than its {width} features.")
+        if network is not None and min(n, len(self.reference)) < 4:
+            self.notes.append("No FID and KID: they need at least 4 pictures of each domain.")
+            self.network = None
+        if self.network is not None:
+            self.real = fidelity.features(self.network, self.reference)
+            m = len(self.reference)
+            self.notes.append(
+                f"FID and KID: {n} against {m} pictures, resized from {size} to 299 pixels as in the original "
+                f"TensorFlow code; KID ± 1.96 standard deviations over {fidelity.SUBSETS} subsets of "
+                f"{fidelity.subset_size(n, m)}. With so few pictures FID is biased upwards: "
+                "compare it only between sets of these counts."
+            )
+
+    def row(self, name: str, translate: Translate) -> dict[str, float]:
+        """All figures of one translator, in the order of COLUMNS."""
+        recorder = Recorder(translate)
+        found = figures(recorder, self.data, self.count, self.size)
+        sources, results = recorder.pictures()
+        if "swd" not in found:
+            self.source_swd = self.source_swd or sliced_wasserstein(sources, self.reference)
+            found["swd"] = sliced_wasserstein(results, self.reference) / self.source_swd
+        labels = None
+        if self.judge is not None:
+            labels, features = segmenter.judge(self.judge, results)
+            found |= segmenter.accuracies(segmenter.confusion(labels, self.labels))
+            if len(features) > features.shape[1]:
+                found["frechet"] = fidelity.frechet(features, self.reference_features)
+        if self.network is not None:
+            found |= fidelity.fid_and_kid(fidelity.features(self.network, results), self.real)
+            found["kid"], found["kid_error"] = 1000 * found["kid"], 1000 * found["kid_error"]
+        found |= structure.agreements(sources, results)
+        found["milliseconds"] = 1000 * median(recorder.seconds)
+        self.samples[name] = results[:SAMPLES], None if labels is None else labels[:SAMPLES]
+        if "source" not in self.samples:
+            self.samples = {
+                "source": (sources[:SAMPLES], None if labels is None else self.labels[:SAMPLES])
+            } | self.samples
+        order = [*COLUMNS, "kid_error"]
+        return {k: float(found[k]) for k in sorted(found, key=order.index)}
+
+    def bounds(self) -> dict[str, dict[str, float]]:
+        """The rows of the untranslated pictures and, where it is known, the truth: what is bad and what is perfect."""
+        rows = {UNTRANSLATED: self.row(UNTRANSLATED, lambda x: x)}
+        del self.samples[UNTRANSLATED]  # they are the sources
+        if self.truth is not None:
+            counterparts = iter(self.truth)
+            rows[TRUTH] = self.row(TRUTH, lambda x: next(counterparts)[None])
+        for row in rows.values():
+            del row["milliseconds"]
+        return rows
+
+
+def prepare(
+    data: str,
+    count: int | None = None,
+    size: int = SIZE,
+    inception: str | None = None,
+    judge: Path | str | None = None,
+    device: str = "auto",
+) -> Evaluation:
+    """An evaluation with what can be had: the segmenter at `judge` (or the shipped one), and Inception's weights (see
+    `fidelity.inception`). What was not asked for and cannot be had is left out, with a note why.
+
+    Raises:
+        ValueError, FileNotFoundError: if the data, or what was asked for by name, cannot be used.
+    """
+    notes, network, net = [], None, None
+    place = devices.pick(device)
+    try:
+        network = fidelity.inception(inception).to(place)
+    except (ValueError, FileNotFoundError) as error:
+        if inception not in (None, "download"):
+            raise
+        notes.append(f"No FID and KID: {error}")
+    if data == DRAWN:
+        try:
+            net, card = segmenter.load(judge, device)
+            notes.append(
+                f"The segmenter (trained for {card['steps']} steps on drawn training scenes of domain B) reaches a "
+                f"mean IoU of {card['figures']['mean_iou']:.3f} on true pictures of domain B."
+            )
+        except (ValueError, FileNotFoundError) as error:
+            if judge is not None:
+                raise
+            notes.append(f"No segmentation scores: {error}")
+    evaluation = Evaluation(data, count, size, network, net)
+    evaluation.notes += notes
+    return evaluation
+
+
+def evaluate(
+    names: list[str],
+    out: Path | str,
+    data: str = DRAWN,
+    count: int | None = None,
+    size: int = SIZE,
+    inception: str | None = None,
+    judge: Path | str | None = None,
+    device: str = "auto",
+    progress: bool = True,
+) -> dict:
+    """Evaluate checkpoints and write evaluation.md, .json, .png and examples.png into `out`; returns what the JSON has.
+
+    Raises:
+        ValueError, FileNotFoundError: if a checkpoint, the data or a setting cannot be used.
+    """
+    from qsneg.translate import load
+
+    out = output_folder(out)
+    models = {name: load(name, device) for name in names}  # a wrong name is noticed before anything is computed
+    evaluation = prepare(data, count, size, inception, judge, device)
+    rows = [{"name": name, "method": "", **row} for name, row in evaluation.bounds().items()]
+    for name, model in tqdm(models.items(), desc="evaluate", unit="model", disable=not progress):
+        row = {"name": name, "method": model.title, **evaluation.row(name, model.translate_tensor)}
+        rows.append(row)
+        if (difference := from_card(row, model.card, evaluation)) is not None:
+            row["from_card"] = difference
+            evaluation.notes.append(f"{name}: its figures differ from those in its card by {difference:.4f} at most.")
+    table = {
+        "data": data if data == DRAWN else Path(data).name,
+        "pictures": evaluation.pictures,
+        "reference_pictures": len(evaluation.reference),
+        "size": size,
+        "notes": evaluation.notes,
+        "rows": rows,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "evaluation.json").write_text(json.dumps(table, indent=1) + "\n")
+    (out / "evaluation.md").write_text(markdown(table))
+    lines = {r["name"]: r for r in rows if not r["method"]}
+    groups = {r["name"]: [r] for r in rows if r["method"]}
+    colours = {name: COLOURS.get(model.config.method, "#333333") for name, model in models.items()}
+    dot_plot(groups, lines, colours).savefig(out / "evaluation.png", dpi=110)
+    examples(evaluation.samples).savefig(out / "examples.png", dpi=110)
+    return table
+
+
+def from_card(row: dict, card: dict, evaluation: Evaluation) -> float | None:
+    """The largest difference between a row and the last figures of a card, where both are of the same pictures."""
+    name = evaluation.data if evaluation.data == DRAWN else Path(evaluation.data).name
+    same = card.get("data") == name and card.get("steps") == card.get("of_steps") and evaluation.size == SIZE
+    if not same or evaluation.count not in ((None, SCENES) if evaluation.data == DRAWN else (None,)):
+        return None
+    differences = [abs(row[k] - v) for k, v in card.get("last", {}).items() if k in row]
+    return max(differences, default=None)
+
+
+def markdown(table: dict) -> str:
+    """The evaluation as a page."""
+    return "\n".join([
+        f"# Evaluation on {table['data']}", "", markdown_table(table["rows"]), "",
+        "↓: lower is better, ↑: higher is better; the others are best near the true counterpart.", "",
+        *legend(table["rows"]), "", *(f"- {note}" for note in table["notes"]), "",
+        "![Every figure of every model](evaluation.png)", "", "![The first test pictures](examples.png)", "",
+    ])  # fmt: skip

@@ -1,0 +1,127 @@
+"""Layers: norm, padding and blur, right and fast on every device. Shapes: B batch, C channels, H×W the grid.
+
+    python -c "import torch; from qsneg.layers import BlurDown; print(BlurDown(8)(torch.rand(1, 8, 64, 64)).shape)"
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class InstanceNorm(nn.Module):
+    """Normalise every channel of every picture over its H×W positions, without affine parameters.
+
+    Computed as a group norm with one channel per group: the same function, but `F.instance_norm` has
+    wrong gradients on the CPU at batch 1 when the incoming gradient is laid out channels-last
+    (torch 2.13 and 2.15), which the contrastive losses cause all the time.
+
+    Torch's group norm takes the variance of a channels-last map on the CPU as E[x²] − E[x]², of which nothing is left
+    where a map is nearly flat (white paper: a mean of 37 and deviations of 0.1 came out wrong by 6 in bfloat16 and by
+    1.5 in float32), and keeps the statistics for its backward pass in the precision of the input. So a map is moved
+    near 0 first, by the mean of every eighth position each way: what is left of its mean is at most 8 of its standard
+    deviations.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:  # B×C×H×W -> B×C×H×W
+        if not (x.is_contiguous() and x.dtype in (torch.float32, torch.float64)):
+            x = x - x[:, :, ::8, ::8].detach().mean((2, 3), keepdim=True)  # a constant: no gradient goes through it
+        if x.device.type == "cpu" and x.requires_grad and not x.is_contiguous():
+            return _ChannelsLastNorm.apply(x)
+        return F.group_norm(x, num_groups=x.shape[1], eps=1e-5)
+
+
+class _ChannelsLastNorm(torch.autograd.Function):
+    """Group norm on the CPU whose backward pass in channels-last is not 30 to 70 times slower than in
+    contiguous memory: picture by picture it is the backward pass of a batch norm over one picture,
+    which torch has in a fast version, provided that gradient and input share their layout."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        x = x.contiguous(memory_format=torch.channels_last)
+        y, mean, scale = torch.native_group_norm(x, None, None, b, c, h * w, c, 1e-5)
+        ctx.save_for_backward(x, mean, scale)  # mean and 1/σ are B×C
+        return y
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        x, mean, scale = ctx.saved_tensors
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        statistics = torch.float64 if x.dtype == torch.float64 else torch.float32
+        mean, scale = mean.to(statistics), scale.to(statistics)
+        parts = [
+            torch.ops.aten.native_batch_norm_backward(
+                grad[i : i + 1], x[i : i + 1], None, None, None, mean[i], scale[i], True, 1e-5, [True, False, False]
+            )[0]
+            for i in range(len(x))
+        ]
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+class ReflectPad(nn.Module):
+    """Reflection padding by `pad` on all sides, in the precision that the input has."""
+
+    def __init__(self, pad: int):
+        super().__init__()
+        self.pad = pad
+
+    def forward(self, x: Tensor) -> Tensor:  # B×C×H×W -> B×C×(H+2·pad)×(W+2·pad)
+        return _Reflect.apply(x, self.pad)
+
+
+class _Reflect(torch.autograd.Function):
+    """torch's own reflection padding, but for two things that cost time on the CPU: under autocast it would go
+    by way of float32, and its backward pass is ten times slower than folding the margins back in."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, p: int) -> Tensor:
+        ctx.pad = p
+        with torch.autocast(x.device.type, enabled=False):
+            return F.pad(x, (p, p, p, p), mode="reflect")
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        p = ctx.pad
+        for dim in (2, 3):
+            inner = grad.narrow(dim, p, grad.shape[dim] - 2 * p).clone()
+            size = inner.shape[dim]
+            inner.narrow(dim, 1, p).add_(grad.narrow(dim, 0, p).flip(dim))
+            inner.narrow(dim, size - p - 1, p).add_(grad.narrow(dim, size + p, p).flip(dim))
+            grad = inner
+        return grad, None
+
+
+class BlurDown(nn.Module):
+    """Halve the grid: reflect pad 1, then [1 2 1]⊗[1 2 1]/16 per channel with stride 2."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        row = torch.tensor([1.0, 2.0, 1.0]) / 4
+        self.register_buffer("filt", torch.outer(row, row).repeat(channels, 1, 1, 1))  # C×1×3×3
+
+    def forward(self, x: Tensor) -> Tensor:  # B×C×H×W -> B×C×⌈H/2⌉×⌈W/2⌉
+        x = _Reflect.apply(x, 1)
+        with torch.autocast(x.device.type, enabled=False):  # bfloat16's backward pass is 20 times slower on the CPU
+            return F.conv2d(at_least_float32(x), self.filt, stride=2, groups=x.shape[1]).to(x.dtype)
+
+
+class BlurUp(nn.Module):
+    """Double the grid exactly with the filter [1 3 3 1]⊗[1 3 3 1]/16 per channel, borders replicated.
+
+    Between samples that filter weighs the two neighbours ¼ and ¾, which is bilinear interpolation; so
+    torch's own is used. The buffer `filt` is kept because published files carry it.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
+        self.register_buffer("filt", torch.outer(row, row).repeat(channels, 1, 1, 1))  # C×1×4×4
+
+    def forward(self, x: Tensor) -> Tensor:  # B×C×H×W -> B×C×2H×2W
+        with torch.autocast(x.device.type, enabled=False):  # in the precision it comes in
+            return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """`x` in float32 where autocast left it in half precision; float32 and float64 stay."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -1,0 +1,231 @@
+"""A small segmentation network for drawn scenes, which judges translations as the papers do on Cityscapes.
+
+    python -m qsneg segmenter --out segmenter.safetensors     # trains it, about ten minutes on one free core
+
+Trained on drawn pictures of domain B and their label maps, it labels the translation of a source; where it finds
+what the source's label map says, the translation kept the layout and looks like domain B (the protocol of Isola et
+al., CVPR 2017, section 4.1, which the three papers follow with a network trained on Cityscapes). Pooled over a
+picture, the channels of its innermost layer are features for a Fréchet distance that needs no download.
+"""
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from qsneg import device as devices
+from qsneg import weights
+from qsneg.config import DRAWN
+from qsneg.data import drawn_scenes
+from qsneg.data.unpaired import permutation
+
+WIDTHS = (16, 32, 48, 64)  # channels at full, half, quarter and eighth size
+FORMAT = "qsneg segmenter 1"
+
+
+@dataclass(frozen=True)
+class SegmenterConfig:
+    """How the segmenter is trained."""
+
+    steps: int = 1200
+    # training steps
+    batch: int = 8
+    # pictures per step
+    size: int = 128
+    # side of the pictures
+    scenes: int = 1000
+    # drawn scenes of domain B to train on
+    lr: float = 2e-3
+    # greatest learning rate; it rises over the first tenth of the steps and falls to 0 over the rest
+    seed: int = 0
+    # seed of everything random
+    device: str = "auto"
+    # auto, cuda, mps or cpu
+
+    def __post_init__(self):
+        for name in ("steps", "batch", "scenes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"The segmenter's {name} must be at least 1, not {getattr(self, name)}.")
+        if self.size % 8 or self.size < 32:
+            raise ValueError(f"The size must be divisible by 8 and at least 32, not {self.size}.")
+
+
+def double_conv(incoming: int, outgoing: int) -> nn.Sequential:
+    layers = []
+    for channels in (incoming, outgoing):
+        layers += [
+            nn.Conv2d(channels, outgoing, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outgoing),
+            nn.ReLU(inplace=True),
+        ]
+    return nn.Sequential(*layers)
+
+
+class Segmenter(nn.Module):
+    """A U-Net (Ronneberger et al., MICCAI 2015) of four sizes: B×3×H×W in [-1, 1], H and W divisible by 8, to
+    B×4×H×W logits, one channel per label of `drawn_scenes.LABELS`."""
+
+    def __init__(self):
+        super().__init__()
+        self.down = nn.ModuleList(double_conv(i, o) for i, o in zip((3, *WIDTHS), WIDTHS))
+        self.up = nn.ModuleList(double_conv(below + side, side) for below, side in zip(WIDTHS[:0:-1], WIDTHS[-2::-1]))
+        self.head = nn.Conv2d(WIDTHS[0], len(drawn_scenes.LABELS), 1)
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """What the four sizes see, from full to an eighth."""
+        maps = []
+        for block in self.down:
+            x = block(F.max_pool2d(x, 2) if maps else x)
+            maps.append(x)
+        return maps
+
+    def decode(self, maps: list[Tensor]) -> Tensor:
+        """Logits from what `encode` gives."""
+        *sides, x = maps
+        for block, side in zip(self.up, reversed(sides)):
+            x = block(torch.cat([F.interpolate(x, scale_factor=2.0, mode="nearest"), side], 1))
+        return self.head(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decode(self.encode(x))
+
+    @staticmethod
+    def features(maps: list[Tensor]) -> Tensor:
+        """The innermost channels of what `encode` gives, averaged over the picture: B×64."""
+        return maps[-1].mean((2, 3))
+
+
+@torch.inference_mode()
+def judge(segmenter: Segmenter, pictures: Tensor, batch: int = 16) -> tuple[Tensor, Tensor]:
+    """Labels N×H×W and features N×64 of pictures N×3×H×W, on the CPU."""
+    place = next(segmenter.parameters()).device
+    maps = (segmenter.encode(p.to(place)) for p in pictures.split(batch))
+    rows = [(segmenter.decode(m).argmax(1).cpu(), segmenter.features(m).cpu()) for m in maps]
+    labels, features = zip(*rows)
+    return torch.cat(labels), torch.cat(features)
+
+
+def confusion(found: Tensor, truth: Tensor, classes: int = len(drawn_scenes.LABELS)) -> Tensor:
+    """Counts of pixels by true label (row) and found label (column), classes×classes."""
+    return torch.bincount(truth.flatten().long() * classes + found.flatten().long(), minlength=classes**2).view(
+        classes, classes
+    )
+
+
+def accuracies(counts: Tensor) -> dict[str, float]:
+    """Share of pixels, of each label's pixels on average, and intersection over union on average over the labels
+    that occur, from a confusion matrix."""
+    counts = counts.double()
+    right, true, found = counts.diag(), counts.sum(1), counts.sum(0)
+    there = true > 0
+    return {
+        "pixel_accuracy": float(right.sum() / counts.sum()),
+        "class_accuracy": float((right / true)[there].mean()),
+        "mean_iou": float((right / (true + found - right))[there].mean()),
+    }
+
+
+def scenes(split: str, domain: str, indices: range, size: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Drawn scenes as uint8 pictures N×3×size×size and label maps N×size×size."""
+    seeds = [drawn_scenes.scene_seed(split, domain, i, seed) for i in indices]
+    pictures = np.stack([drawn_scenes.draw(s, size, domain) for s in seeds])
+    labels = np.stack([drawn_scenes.label_map(s, size) for s in seeds])
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2), torch.from_numpy(labels)
+
+
+def train(config: SegmenterConfig, path: Path | str, test: int = 200, progress: bool = True) -> dict:
+    """Train a segmenter on drawn scenes of domain B, write it to `path` and return its card.
+
+    Its figures are those on the first `test` test scenes of domain B.
+
+    Raises:
+        ValueError: if the device is not there.
+    """
+    from qsneg.training.trainer import machine
+
+    place = devices.pick(config.device)
+    torch.manual_seed(config.seed)
+    net = Segmenter().to(place)
+    optimiser = torch.optim.AdamW(net.parameters(), config.lr)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.lr, config.steps + 1, pct_start=0.1)
+    pictures, labels = scenes("train", "B", range(config.scenes), config.size, config.seed)
+    started = time.monotonic()
+    bar = tqdm(range(config.steps), "segmenter", unit="step", disable=not progress)
+    for step in bar:
+        chosen = []
+        for i in range(step * config.batch, (step + 1) * config.batch):
+            epoch, at = divmod(i, config.scenes)
+            chosen.append(int(permutation(config.seed, 1, epoch, config.scenes)[at]))
+        x, y = (pictures[chosen].to(place).float() / 127.5 - 1, labels[chosen].to(place).long())
+        if torch.rand(()) < 0.5:
+            x, y = x.flip(-1), y.flip(-1)
+        loss = F.cross_entropy(net(x), y)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if step % 50 == 0:
+            bar.set_postfix(loss=f"{float(loss.detach()):.3f}")
+    minutes = (time.monotonic() - started) / 60
+    net.eval().requires_grad_(False)
+    pictures, labels = scenes("test", "B", range(test), config.size)
+    figures = accuracies(confusion(judge(net, pictures.float() / 127.5 - 1)[0], labels))
+    card = {
+        "data": f"{DRAWN}, domain B", **{k: v for k, v in asdict(config).items() if k != "device"},
+        "minutes": round(minutes, 1), "machine": machine(place), "torch": torch.__version__,
+        "parameters": sum(p.numel() for p in net.parameters()), "test_scenes": test,
+        "figures": {k: round(v, 4) for k, v in figures.items()},
+    }  # fmt: skip
+    save(net, path, card)
+    return card
+
+
+def default_path() -> Path:
+    """Where the shipped segmenter lies: beside the families of translators, so that it is not taken for one."""
+    return weights.FOLDER / "segmenter.safetensors"
+
+
+def save(net: Segmenter, path: Path | str, card: dict) -> None:
+    """Write a segmenter in float16 with its card, atomically."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in net.state_dict().items()}
+    part = path.with_name(path.name + ".part")
+    save_file(tensors, part, {"format": FORMAT, "card": json.dumps(card)})
+    os.replace(part, path)
+
+
+def load(path: Path | str | None = None, device: str = "auto") -> tuple[Segmenter, dict]:
+    """A segmenter in float32, in evaluation mode, and its card; by default the shipped one.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no segmenter, or the device is not there.
+    """
+    path = Path(path) if path else default_path()
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no segmenter '{path}': train one with `python -m qsneg segmenter --out {path}`."
+        )
+    net, place = Segmenter(), devices.pick(device)
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+        if metadata.get("format") != FORMAT:
+            raise ValueError("another format")
+        net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
+        card = json.loads(metadata["card"])
+    except (safetensors.SafetensorError, OSError, KeyError, ValueError, RuntimeError):
+        raise ValueError(
+            f"'{path}' is no segmenter of qsneg: give a file written by `python -m qsneg segmenter`."
+        ) from None
+    return net.eval().requires_grad_(False).to(place), card

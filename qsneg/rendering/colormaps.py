@@ -1,0 +1,118 @@
+"""Colours: colour maps, the font beside them, and scales shared by several maps, linear, logarithmic or by rank, with
+raw values at the ticks.
+
+for name, scaled in by_log({"cut": log_entropy, "negcut": other}, "logarithmic", "entropy, nats").items():
+    scaled.values       # 0…1, to be coloured
+    scaled.ticks        # the raw values at 0, ½ and 1
+"""
+
+import functools
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib import colormaps
+from PIL import ImageFont
+
+matplotlib.use("Agg")
+MAP, RANKS = "viridis", "plasma"
+INK, PAPER = "#1b1f24", "#ffffff"
+VERMILION, GREY = "#D55E00", "#8A8A8A"
+CLIPPED = 2  # percent of the values clipped at each end of a logarithmic scale
+OUTSIDE = 0.5  # percent that may lie beyond an end of a linear scale
+LOWEST = -690.0  # natural logarithm of the smallest value that float64 can hold, about
+
+
+@functools.cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib brings: Pillow's own font lacks superscripts and signs such as ≤."""
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
+
+
+def colours(values: np.ndarray, limits: tuple[float, float], name: str = MAP) -> np.ndarray:
+    """Values as uint8 colours …×3 on a colour map between two limits."""
+    low, high = limits
+    scaled = np.clip((values - low) / max(high - low, 1e-12), 0, 1)
+    return (colormaps[name](scaled)[..., :3] * 255).round().astype(np.uint8)
+
+
+def number(value: float) -> str:
+    """A value for an axis: three digits, without a long tail of zeros."""
+    text = f"{value:.1e}" if value and (abs(value) < 1e-3 or abs(value) >= 1e4) else f"{value:.3g}"
+    return text.replace("-", "−")
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """One map ready to be coloured: values 0…1, the limits, raw values at evenly spaced ticks, what they are."""
+
+    values: np.ndarray
+    limits: tuple[float, float]  # in the scale's own units: raw, natural logarithm, or share of the positions
+    ticks: list[str]
+    label: str
+
+
+def linear(maps: dict, unit: str, limits: tuple[float | None, float | None] = (None, None)) -> dict[str, Scaled]:
+    """Maps under one linear scale. An end that `limits` leaves open is that of all values together, of which a few,
+    OUTSIDE percent, may lie beyond it; its tick says so."""
+    values = np.concatenate([m.ravel() for m in maps.values()])
+    found = np.percentile(values, (OUTSIDE, 100 - OUTSIDE))
+    low, high = (float(f if given is None else given) for f, given in zip(found, limits))
+    least = 1e-3 * (high - low)  # no more than rounding, if nearer to the end
+    beyond = bool((values < low - least).any()), bool((values > high + least).any())
+    ticks = ends([number(v) for v in (low, (low + high) / 2, high)], *beyond)
+    return {k: Scaled(unit_interval(m, low, high), (low, high), ticks, unit) for k, m in maps.items()}
+
+
+def ends(ticks: list[str], below: bool, above: bool) -> list[str]:
+    """Ticks of a scale beyond whose ends there are values."""
+    return ["≤ " * below + ticks[0], *ticks[1:-1], "≥ " * above + ticks[-1]]
+
+
+def by_log(logs: dict[str, np.ndarray], scale: str, unit: str) -> dict[str, Scaled]:
+    """Maps given as natural logarithms under one scale; nan stays nan.
+
+    linear: from 0 to the largest of all values. logarithmic: between percentiles of all values together, since the
+    tails are long. by rank: every map by its own order, with its own raw values at the ticks.
+    """
+    if scale == "linear":
+        return linear({k: np.exp(np.maximum(m, LOWEST)) for k, m in logs.items()}, f"{unit}, linear",
+                      (0.0, max(float(np.exp(np.nanmax(m))) for m in logs.values())))  # fmt: skip
+    if scale == "by rank":
+        return {k: ranked(m, unit) for k, m in logs.items()}
+    low, high = shared_limits(logs)
+    ticks = ends([power(v) for v in (low, (low + high) / 2, high)], True, True)
+    label = f"{unit}, log (ends clip {CLIPPED}\u202f% each)"
+    return {k: Scaled(unit_interval(m, low, high), (low, high), ticks, label) for k, m in logs.items()}
+
+
+def shared_limits(logs: dict[str, np.ndarray]) -> tuple[float, float]:
+    """Percentiles of all maps together; every map counts alike."""
+    values = np.concatenate([m.ravel() for m in logs.values()])
+    ends = np.percentile(values[np.isfinite(values)], (CLIPPED, 100 - CLIPPED))
+    return float(ends[0]), float(max(ends[1], ends[0] + 1e-9))
+
+
+def ranked(log: np.ndarray, unit: str) -> Scaled:
+    """A map by rank, 0 the lowest; the ticks say which raw value has that rank. Equal values share their mean rank."""
+    there = np.isfinite(log)
+    values, inverse, counts = np.unique(log[there], return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    middle = (last - counts + last - 1) / 2  # mean rank of each value
+    ranks = np.full(log.shape, np.nan)
+    ranks[there] = (middle / max(1, inverse.size - 1))[inverse]
+    ticks = [power(float(v)) for v in np.percentile(log[there], (0, 50, 100), method="nearest")]
+    return Scaled(ranks, (0.0, 1.0), ticks, f"{unit}, by rank (least, middle, most)")
+
+
+def unit_interval(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    return np.clip((values - low) / max(high - low, 1e-12), 0, 1)
+
+
+def power(log: float) -> str:
+    """A value given as natural logarithm, in words for an axis: 0.52, or 10⁻¹⁷ where it is that small."""
+    exponent = log / np.log(10)
+    if exponent > -2.5:
+        return number(float(np.exp(log)))
+    digits = str(round(abs(exponent))).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"10⁻{digits}"

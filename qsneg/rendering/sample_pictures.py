@@ -1,0 +1,104 @@
+"""Example pictures: photographs that gradio's package ships, and drawn scenes with their true counterparts.
+
+A drawn scene is saved with its seed as PNG text, so that its counterpart can be found again after an upload; the
+seed is believed only if drawing it again gives the same pixels.
+
+    from qsneg.rendering.sample_pictures import examples
+    for example in examples():
+        example.picture().save(f"{example.name}.png")
+"""
+
+import functools
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from qsneg import image_io
+from qsneg.data import drawn_scenes
+
+PHOTOGRAPHS = {"tower.jpg": "The Eiffel Tower", "lion.jpg": "A lion", "cheetah1.jpg": "A cheetah, close",
+               "cheetah.jpg": "A cheetah in grass"}
+SCENES = {12: "A bay horse by a tree", 10: "Two horses", 35: "A patched horse grazing", 15: "A dark horse trotting"}
+KEY = "scene"  # of the PNG text that holds the seed
+LONG = 1024  # photographs and scenes that are given as examples are no larger than this, in pixels
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example: either a file or a scene of the test split."""
+
+    name: str
+    family: str  # the model family it is meant for
+    path: Path | None = None
+    index: int | None = None
+
+    @property
+    def file_name(self) -> str:
+        return self.name.lower().replace(",", "").replace(" ", "-")
+
+    def picture(self, size: int = 512) -> Image.Image:
+        """The picture: a photograph as it is, a scene of domain A drawn at `size` × `size` pixels."""
+        if self.path:
+            image = image_io.read(self.path)
+            image.thumbnail((LONG, LONG), Image.Resampling.LANCZOS)
+            return image
+        return scene(test_seed(self.index), size, "A")
+
+    def thumbnail(self, side: int = 128) -> Image.Image:
+        """A square crop of side × side pixels."""
+        return image_io.square(self.picture(side), side, above=1 / 3)
+
+
+def photographs() -> dict[str, Path]:
+    """The photographs of the installed gradio package, which is not imported, by file name; none without it."""
+    package = importlib.util.find_spec("gradio")
+    folder = Path(package.origin).parent / "media_assets" / "images" if package and package.origin else None
+    return {name: folder / name for name in PHOTOGRAPHS if folder and (folder / name).is_file()}
+
+
+def examples() -> list[Example]:
+    """The photographs of the installed gradio package (none, if it is not installed), then drawn scenes."""
+    return [Example(PHOTOGRAPHS[name], "day2sunset", path=path) for name, path in photographs().items()] + [
+        Example(title, "horse2zebra-drawn", index=index) for index, title in SCENES.items()
+    ]
+
+
+def test_seed(index: int) -> int:
+    """The seed of a scene of the test split, where both domains share the seeds.
+
+    Raises:
+        ValueError: for an index outside 0..999999.
+    """
+    return drawn_scenes.scene_seed("test", "A", int(index))
+
+
+@functools.lru_cache(maxsize=64)
+def _draw(seed: int, size: int, domain: str) -> np.ndarray:
+    return drawn_scenes.draw(seed, size, domain)
+
+
+def scene(seed: int, size: int, domain: str) -> Image.Image:
+    """The scene of a seed as a size × size picture that carries its seed.
+
+    Raises:
+        ValueError: for a size or domain that cannot be drawn.
+    """
+    image = Image.fromarray(_draw(seed, size, domain))
+    if domain == "A":
+        image.info[KEY] = str(seed)
+    return image
+
+
+def seed_of(image: Image.Image) -> int | None:
+    """The seed of a picture that is a drawn scene of domain A, untouched; None for any other picture."""
+    text = image.info.get(KEY)
+    if not isinstance(text, str) or not text.isdecimal() or len(text) > 12 or image.width != image.height:
+        return None
+    try:
+        same = np.array_equal(_draw(int(text), image.width, "A"), np.asarray(image.convert("RGB")))
+    except ValueError:  # a size that is never drawn
+        return None
+    return int(text) if same else None

@@ -1,0 +1,1 @@
+"""Models in and out: published weights, families, the Hugging Face Hub, ONNX."""

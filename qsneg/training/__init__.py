@@ -1,0 +1,1 @@
+"""The training loop, its film, the commands that repeat it."""

@@ -1,0 +1,127 @@
+"""The training film: what the generator does to four fixed pictures at about 20 log-spaced steps.
+
+Every frame holds, for each picture, the translation, the entropy map and the 256 anchors at layers 12 and 16.
+A film is a folder beside the weights: `<method>.film/` with one WebP strip of the four translations per
+frame (`0000500.webp`), the strip of sources (`source.webp`), and `film.npz`:
+
+    steps          S          training steps of the frames
+    layers         2          layers of the maps
+    below          S×P×2×H×W  uint8: log-entropy of every position, see `log_entropy`
+    low, high      S×P×2      the range of each map, ln nats
+    anchors        S×P×2×N    positions in row-major order, most significant first
+    grid           2          H, W
+
+    python -m qsneg train horse2zebra-drawn --method cut --preset debug --out runs/debug && ls runs/debug/film
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from qsneg.attention import global_entropy
+from qsneg.config import DRAWN
+from qsneg.data import drawn_scenes
+from qsneg.image_io import read, square, to_image, to_tensor
+from qsneg.networks import Generator
+from qsneg.rendering.sample_pictures import photographs
+
+SIZE = 192  # side of a film picture
+LAYERS = (12, 16)
+ANCHORS = 256
+PHOTOGRAPHS = ("tower.jpg", "lion.jpg", "cheetah.jpg")
+
+
+def frame_steps(total: int, frames: int = 20) -> list[int]:
+    """About `frames` steps from 0 to `total`, log-spaced from 10 on."""
+    if total <= 10:
+        return list(range(total + 1))
+    return sorted({0, *np.geomspace(10, total, frames - 1).round().astype(int).tolist()})
+
+
+def pictures(data: str) -> list[Image.Image]:
+    """The four pictures of a film, SIZE×SIZE: drawn test scenes, or photographs and one scene."""
+    found = {} if data == DRAWN else photographs()
+    images = [square(read(found[name]), SIZE, above=0.25) for name in PHOTOGRAPHS if name in found]
+    for index in range(4 - len(images)):
+        images.append(Image.fromarray(drawn_scenes.draw(drawn_scenes.scene_seed("test", "A", index), SIZE, "A")))
+    return images
+
+
+class Film:
+    """Records frames into a folder; a run that resumes carries on where the folder stands, with its pictures."""
+
+    def __init__(self, folder: Path, data: str, total: int, layers: tuple[int, ...]):
+        self.folder, self.steps = Path(folder), frame_steps(total)
+        self.layers = [l for l in LAYERS if l <= max(layers)]
+        if not self.layers:
+            raise ValueError(f"The film shows layers {' and '.join(map(str, LAYERS))}, and these are less deep: add --no-film.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        source = self.folder / "source.webp"
+        if source.is_file():
+            self.images = cut(read(source))
+        else:
+            self.images = pictures(data)
+            strip(self.images).save(source, lossless=True)
+
+    def due(self, step: int) -> bool:
+        return step in self.steps
+
+    @torch.no_grad()
+    def record(self, step: int, generator: Generator, device: torch.device) -> None:
+        """Write the frame of `step`."""
+        results, maps, anchors = [], [], []
+        for image in self.images:
+            result, features = generator.translate_with_features(to_tensor(image).to(device), tuple(self.layers))
+            results.append(to_image(result))
+            logs = [global_entropy(f.float()).log for f in features]  # 1×L each
+            maps.append(torch.cat(logs).cpu().numpy())
+            anchors.append(torch.cat([log.topk(ANCHORS, largest=False).indices for log in logs]).cpu().numpy())
+        strip(results).save(self.folder / f"{step:07d}.webp", quality=85)
+        part = self.folder / f"{step:07d}.part"
+        with part.open("wb") as file:
+            np.savez(file, log_entropy=np.stack(maps).astype(np.float32), anchors=np.stack(anchors).astype(np.int16))
+        os.replace(part, self.folder / f"{step:07d}.npz")
+
+
+def gather(folder: Path) -> None:
+    """Put the frames recorded so far in a film's folder into its film.npz (see the module's docstring)."""
+    frames = sorted(folder.glob("[0-9]*.npz"))
+    arrays = [dict(np.load(f)) for f in frames]
+    logs = np.stack([a["log_entropy"] for a in arrays])  # S×P×2×L
+    low, high = logs.min(-1), logs.max(-1)
+    below = (high[..., None] - logs) / np.maximum(high - low, 1e-9)[..., None]  # 0 at the highest, 1 at the lowest
+    layers, side = LAYERS[: logs.shape[2]], SIZE // 4
+    part = folder / "film.part"
+    with part.open("wb") as file:
+        np.savez_compressed(
+            file, steps=np.array([int(f.stem) for f in frames]), layers=np.array(layers), low=low, high=high,
+            below=(np.sqrt(below) * 255).round().astype(np.uint8).reshape(*logs.shape[:3], side, side),
+            anchors=np.stack([a["anchors"] for a in arrays]), grid=np.array([side, side]),
+        )
+    os.replace(part, folder / "film.npz")
+
+
+def log_entropy(film: dict[str, np.ndarray]) -> np.ndarray:
+    """The log-entropies of a film.npz, S×P×2×H×W in ln nats.
+
+    They are kept in 256 steps, quadratic below the highest: fine where most positions lie, coarse in the long tail
+    of those that attend to themselves alone.
+    """
+    low, high = (film[k].astype(np.float32)[..., None, None] for k in ("low", "high"))
+    return high - (high - low) * (film["below"].astype(np.float32) / 255) ** 2
+
+
+def cut(row: Image.Image) -> list[Image.Image]:
+    """The square pictures of a strip."""
+    return [row.crop((x, 0, x + row.height, row.height)) for x in range(0, row.width, row.height)]
+
+
+def strip(images: list[Image.Image]) -> Image.Image:
+    """Pictures side by side."""
+    row = Image.new("RGB", (sum(i.width for i in images), images[0].height))
+    for n, image in enumerate(images):
+        row.paste(image, (n * image.width, 0))
+    return row

@@ -1,0 +1,85 @@
+"""A visitor's own weights in the app: opened from a file or from the Hub, checked, kept for that visitor alone.
+
+    opened = Opened(device)
+    token = opened.open("latest_net_G.pth")         # or opened.fetch("somebody/zebra")
+    opened.find(token).translate(image)
+
+What names them is a random token, which only the visitor's session knows. They lie in memory, up to a bound, and go
+when the session ends or others need the room. Of a file only tensors are read (see `qsneg.sharing.importing`).
+"""
+
+import secrets
+import tempfile
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from qsneg import hub
+from qsneg.sharing import importing
+from qsneg.translate import Translator
+
+LARGEST = 100 << 20  # bytes of a file
+LIMIT = 1 << 30  # bytes of all models in memory
+PATCHES = 4096  # most negatives per layer that a file may ask for
+
+
+class Opened:
+    """Models by token, least recently used first out. Safe to use from several threads."""
+
+    def __init__(self, device: torch.device, limit: int = LIMIT):
+        self.device, self.limit = device, limit
+        self.kept: OrderedDict[str, Translator] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def open(self, path: Path | str) -> str:
+        """Open a weights file of qsneg's, or a published generator; returns its token.
+
+        Raises:
+            ValueError: in one sentence, without the path's folder, if it is neither.
+        """
+        path = Path(path)
+        try:
+            if path.stat().st_size > LARGEST:
+                raise ValueError(f"'{path}' is larger than the {LARGEST >> 20} MB that can be opened here.")
+            weights = importing.open_file(path)
+            if max(weights.config.patches, weights.config.window**2) > PATCHES:
+                raise ValueError(f"'{path}' asks for more than {PATCHES} negatives or window positions, too many here.")
+            weights.path = None
+            translator = Translator(weights, self.device)
+            translator.translate(Image.new("RGB", (64, 64)))  # whether it works
+        except (ValueError, OSError) as error:
+            raise ValueError(str(error).replace(str(path), path.name)) from None
+        token = secrets.token_hex(16)
+        with self._lock:
+            self.kept[token] = translator
+            while len(self.kept) > 1 and sum(map(nbytes, self.kept.values())) > self.limit:
+                self.kept.popitem(last=False)
+        return token
+
+    def fetch(self, name: str) -> str:
+        """Open a public file of the Hugging Face Hub, "user/repository" or "user/repository/file"; returns its token.
+
+        Raises:
+            ValueError: in one sentence, if it cannot be had or opened.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            return self.open(hub.fetch(name, Path(folder), LARGEST))
+
+    def find(self, token: str) -> Translator | None:
+        """The model if it is still there."""
+        with self._lock:
+            if token in self.kept:
+                self.kept.move_to_end(token)
+            return self.kept.get(token)
+
+    def forget(self, token: str) -> None:
+        with self._lock:
+            self.kept.pop(token, None)
+
+
+def nbytes(translator: Translator) -> int:
+    """Bytes of a model's tensors."""
+    return sum(t.nbytes for net in translator.weights.parts().values() for t in net.state_dict().values())

@@ -1,0 +1,488 @@
+"""Training: resume bit for bit, bad data, metrics, film, exported weights."""
+
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from qsneg.config import PRESETS, ModelConfig, TrainConfig, build
+from qsneg.data.unpaired import Unpaired, check_folder
+from qsneg.sharing.publish import command
+from qsneg.training.film import Film, frame_steps, log_entropy
+from qsneg.training.trainer import Trainer, resume
+from qsneg.weights import load, read_metadata
+
+TINY = dict(preset="debug", autocast="off", device="cpu", film=False, evaluate_every=0, width=4, disc_width=4, scenes=4)
+
+
+def same(a: dict, b: dict) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def final(trainer: Trainer) -> dict:
+    state = {f"method.{k}": v for k, v in trainer.method.state_dict().items()}
+    return state | {f"average.{k}": v for k, v in trainer.average.state_dict().items()}
+
+
+@pytest.mark.parametrize("method", ["cut", "fastcut", "qs-attn", "negcut", "fastnegcut"])
+def test_resume_is_bit_for_bit(method, tmp_path):
+    settings = build(method, steps=6, save_every=2, disc_noise=0.2, disc_crop=32, degrade=0.5, **TINY)
+    whole = Trainer(*settings, tmp_path / "whole")
+    whole.run(progress=False)
+    part = Trainer(*settings, tmp_path / "part")
+    part.run(progress=False, stop_at=3)
+    resumed = resume(tmp_path / "part")
+    assert resumed.step == 3
+    resumed.run(progress=False)
+    assert same(final(whole), final(resumed))
+    fresh = Trainer(*build(method, steps=6, seed=1, disc_noise=0.2, disc_crop=32, degrade=0.5, **TINY), tmp_path / "other")
+    fresh.run(progress=False)
+    assert not same(final(whole), final(fresh))  # the comparison can fail
+    files = [(tmp_path / run / "model.safetensors") for run in ("whole", "part")]
+    for part_name in load(files[0]).parts():
+        a, b = (getattr(load(f), part_name).state_dict() for f in files)
+        assert same(a, b)
+
+
+def test_killed_at_any_moment(tmp_path):
+    """SIGKILL while it runs, then --resume: the same weights as an uninterrupted run."""
+    flags = "--preset debug --autocast off --device cpu --no-film --evaluate-every 0 --width 4 --disc-width 4 --scenes 4".split()
+    command = [sys.executable, "-m", "qsneg", "train"]
+    start = ["horse2zebra-drawn", "--method", "qs-attn", "--steps", "40", "--save-every", "3", *flags]
+    process = subprocess.Popen([*command, *start, "--out", tmp_path / "killed"], stderr=subprocess.DEVNULL)
+    checkpoint = tmp_path / "killed" / "checkpoint.pt"
+    until = time.monotonic() + 60
+    while not checkpoint.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    step = torch.load(checkpoint, weights_only=True)["step"]
+    assert 0 < step < 40
+    subprocess.run([*command, "--resume", "--out", tmp_path / "killed"], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([*command, *start, "--out", tmp_path / "whole"], check=True, stderr=subprocess.DEVNULL)
+    states = [torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("killed", "whole")]
+    assert states[0]["step"] == states[1]["step"] == 40
+    for part in ("method", "average"):
+        assert same(states[0][part], states[1][part])
+    lines = [json.loads(l) for l in (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()]
+    assert [l["step"] for l in lines] == list(range(1, 41))  # none twice, none missing
+
+
+def test_flags_and_errors_on_the_command_line(tmp_path):
+    def fails(*args):
+        done = subprocess.run([sys.executable, "-m", "qsneg", "train", *map(str, args)], capture_output=True, text=True)
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+        return done.stderr
+
+    assert "no data folder" in fails(tmp_path / "nowhere", "--out", tmp_path / "run")
+    assert "Unknown method 'pix2pix'" in fails("horse2zebra-drawn", "--method", "pix2pix", "--out", tmp_path / "run")
+    assert "CycleGAN is not trained here" in fails("horse2zebra-drawn", "--method", "cyclegan", "--out", tmp_path / "run")
+    assert "nothing to resume" in fails("--resume", "--out", tmp_path / "run")
+    assert "divisible by 4" in fails("horse2zebra-drawn", "--crop", 130, "--out", tmp_path / "run")
+
+
+def test_every_step_moves_what_it_should(tmp_path):
+    model, config = build("negcut", steps=3, **TINY)
+    trainer = Trainer(model, config, tmp_path)
+    before = {k: v.clone() for k, v in trainer.method.state_dict().items()}
+    x, y, _ = trainer.data[0]
+    trainer.train_step(x, y)
+    after = trainer.method.state_dict()
+    for part in ("generator.model.1.", "heads.mlp_0.0.", "discriminator.model.0.", "negative_generator.mlp_0.0.", "slow_heads.mlp_0.0."):
+        name = part + "weight"
+        assert not torch.equal(before[name], after[name]), part
+    slow, old, new = (s[f"{n}.mlp_4.2.weight"] for s, n in ((after, "slow_heads"), (before, "slow_heads"), (after, "heads")))
+    torch.testing.assert_close(slow, 0.9 * old + 0.1 * new)
+
+
+def test_learning_rate_falls_over_the_second_half(tmp_path):
+    trainer = Trainer(*build("cut", steps=100, **TINY), tmp_path)
+    assert [trainer.learning_rate(s) for s in (0, 50, 75, 100)] == pytest.approx([2e-4, 2e-4, 1e-4, 0])
+    slow = Trainer(*build("cut", steps=100, lr_disc=1e-5, **TINY), tmp_path)
+    assert [slow.learning_rate(50, name) for name in ("G", "D")] == pytest.approx([2e-4, 1e-5])
+    high = Trainer(*build("cut", steps=100, lr_end=0.25, **TINY), tmp_path)
+    assert [high.learning_rate(s) for s in (50, 75, 100)] == pytest.approx([2e-4, 1.25e-4, 0.5e-4])
+    with pytest.raises(ValueError, match="share of itself"):
+        build("cut", lr_end=2, **TINY)
+    fast = Trainer(*build("fastcut", steps=100, **TINY), tmp_path)
+    assert [fast.learning_rate(s) for s in (75, 90)] == pytest.approx([2e-4, 0.8e-4])
+
+
+def test_papers_defaults():
+    model, train = build("cut")
+    assert model == ModelConfig() and train == TrainConfig()
+    assert (model.width, model.patches, model.dim, model.temperature) == (64, 256, 256, 0.07)
+    assert (train.resize, train.crop, train.lr, train.beta1, train.beta2, train.average) == (286, 256, 2e-4, 0.5, 0.999, 0.999)
+    assert build("fastcut")[0].nce_weight == 10 and build("cut")[0].nce_weight == 1
+    small = build("cut", "small")
+    assert (small[0].width, small[0].patches, small[1].crop) == (32, 128, 128)
+    assert set(PRESETS) == {"paper", "small", "drawn", "debug"}
+    with pytest.raises(ValueError, match="Unknown setting colour"):
+        build("cut", colour=1)
+
+
+def test_card_film_metrics_and_samples(tmp_path):
+    model, config = build("qs-attn", **(TINY | dict(film=True, evaluate_every=5, steps=6, log_every=2, sample_every=3)))
+    Trainer(model, config, tmp_path).run(progress=False)
+    config_read, card = read_metadata(tmp_path / "model.safetensors")
+    assert config_read == model
+    assert card["steps"] == 6 and card["seed"] == 0 and card["data"] == "horse2zebra-drawn" and card["machine"]
+    assert card["minutes"] >= 0 and {"step", "background", "luminance"} <= set(card["last"]) and card["best"]["background"] > 0
+    lines = [json.loads(l) for l in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [l["step"] for l in lines] == [2, 4, 5, 6] and all(np.isfinite(l["G"]) for l in lines)
+    assert [p.name for p in sorted((tmp_path / "samples").iterdir())] == ["0000003.jpg", "0000006.jpg"]
+    film = np.load(tmp_path / "film" / "film.npz")
+    steps = film["steps"].tolist()
+    assert steps == frame_steps(6) == list(range(7))
+    logs = log_entropy(film)
+    assert logs.shape == (7, 4, 2, *film["grid"]) and film["anchors"].shape == (7, 4, 2, 256)
+    assert film["layers"].tolist() == [12, 16]
+    strip = Image.open(tmp_path / "film" / "0000006.webp")
+    assert strip.size == (4 * 192, 192)
+    height, width = film["grid"]
+    chosen = logs[3, 0, 0].reshape(-1)[film["anchors"][3, 0, 0]]
+    assert chosen.max() <= np.sort(logs[3, 0, 0].reshape(-1))[256]  # anchors are the lowest entropies
+    assert len(set(film["anchors"][3, 0, 0].tolist())) == 256 and film["anchors"].max() < height * width
+    raw = np.load(tmp_path / "film" / "0000003.npz")["log_entropy"].reshape(4, 2, height, width)
+    span = np.ptp(raw, axis=(2, 3), keepdims=True)
+    assert (np.abs(logs[3] - raw) <= span * 2 / 255).all()  # 256 steps, twice as wide at the lowest
+    near = raw > raw.max((2, 3), keepdims=True) - span / 100
+    assert (np.abs(logs[3] - raw) <= span * 2 / 2550)[near].all()  # and much finer near the highest
+
+
+def test_frame_steps_are_log_spaced():
+    steps = frame_steps(8000)
+    assert steps[0] == 0 and steps[-1] == 8000 and 18 <= len(steps) <= 22
+    ratios = np.diff(np.log(steps[1:]))
+    assert ratios.max() / ratios.min() < 1.3
+
+
+def test_film_does_not_disturb_training(tmp_path):
+    with_film, without = (Trainer(*build("cut", **(TINY | dict(film=f, steps=3))), tmp_path / str(f)) for f in (True, False))
+    with_film.run(progress=False)
+    without.run(progress=False)
+    assert same(final(with_film), final(without))
+    assert isinstance(Film(tmp_path / "f", "horse2zebra-drawn", 3, (0, 12)).steps, list)
+
+
+def folder(tmp_path, sizes=((80, 90), (100, 80))) -> Path:
+    for domain in ("trainA", "trainB"):
+        (tmp_path / domain).mkdir(parents=True)
+        for i, size in enumerate(sizes):
+            noise = np.random.default_rng(i).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+            Image.fromarray(noise).save(tmp_path / domain / f"{i}.png")
+    return tmp_path
+
+
+def config(data, **values) -> TrainConfig:
+    return TrainConfig(data=str(data), crop=64, resize=72, **values)
+
+
+def test_folder_batches(tmp_path):
+    data = Unpaired(config(folder(tmp_path), batch=3))
+    x, y, broken = data[0]
+    assert x.shape == y.shape == (3, 3, 64, 64) and broken == []
+    assert -1 <= x.min() < -0.5 and 0.5 < x.max() <= 1
+    assert torch.equal(x, data[0][0]) and not torch.equal(x, data[1][0])
+    assert data.epoch() == 1
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda f: [p.unlink() for p in (f / "trainB").iterdir()] and (f / "trainB").rmdir(), "has no folder 'trainB'"),
+        (lambda f: [p.unlink() for p in (f / "trainA").iterdir()], "holds no pictures"),
+        (lambda f: (f / "trainA" / "0.png").write_bytes(b"no picture"), "cannot be read: '.*0.png'; remove"),
+        (lambda f: Image.new("RGB", (63, 90)).save(f / "trainB" / "1.png"), r"crop of 64 pixels: '.*1.png' \(63×90\); remove"),
+    ],
+)
+def test_bad_folders_get_one_sentence(spoil, message, tmp_path):
+    spoil(folder(tmp_path))
+    with pytest.raises(ValueError, match=message) as error:
+        Trainer(*build("cut", **(TINY | dict(data=str(tmp_path)))), tmp_path / "run")
+    assert "\n" not in str(error.value)
+
+
+def test_broken_picture_met_later_is_skipped_counted_and_named(tmp_path, capsys):
+    data = folder(tmp_path / "data")
+    whole = (data / "trainA" / "1.png").read_bytes()
+    (data / "trainA" / "1.png").write_bytes(whole[: len(whole) // 2])  # the header is good
+    Trainer(*build("cut", **(TINY | dict(data=str(data), steps=4))), tmp_path / "run").run(progress=False)
+    assert "1 picture(s) could not be read and were skipped" in capsys.readouterr().err
+    last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["broken"] == 1
+
+
+def test_worker_processes_see_the_same_pictures(tmp_path):
+    a, b = (Trainer(*build("cut", **(TINY | dict(steps=2, workers=w))), tmp_path / str(w)) for w in (0, 1))
+    a.run(progress=False)
+    b.run(progress=False)
+    assert same(final(a), final(b))
+
+
+def test_damaged_checkpoint_gets_one_sentence(tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(os.urandom(100))
+    with pytest.raises(ValueError, match="cannot be read"):
+        resume(tmp_path)
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as in a terminal, wherever the tests run: shells start what is in the background to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_finishes_the_step_and_loses_nothing(tmp_path, capsys, interruptible):
+    settings = build("cut", steps=6, save_every=100, **TINY)
+    whole, part = (Trainer(*settings, tmp_path / name) for name in ("whole", "part"))
+    whole.run(progress=False)
+    step = part.train_step
+
+    def pressed(x, y):
+        if part.step == 1:
+            signal.raise_signal(signal.SIGINT)
+        return step(x, y)
+
+    part.train_step = pressed
+    with pytest.raises(KeyboardInterrupt):
+        part.run(progress=False)
+    assert part.step == 2 and "Saved at step 2" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # as it was
+    with (tmp_path / "part" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 3, "NC')  # torn by a crash
+    resumed = resume(tmp_path / "part")
+    resumed.run(progress=False)
+    assert same(final(whole), final(resumed))
+    assert [json.loads(l)["step"] for l in (tmp_path / "part" / "metrics.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_ctrl_c_is_ignored_where_it_was(tmp_path, interruptible):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    trainer = Trainer(*build("cut", steps=3, **TINY), tmp_path)
+    step = trainer.train_step
+    trainer.train_step = lambda x, y: signal.raise_signal(signal.SIGINT) or step(x, y)
+    trainer.run(progress=False)
+    assert trainer.step == 3 and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_ctrl_c_twice_stops_at_once(tmp_path, interruptible):
+    trainer = Trainer(*build("cut", steps=6, **TINY), tmp_path)
+
+    def pressed(x, y):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("went on")
+
+    trainer.train_step = pressed
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(progress=False)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_starting_again_leaves_nothing_of_a_run_without_checkpoint(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
+    (tmp_path / "film").mkdir()
+    (tmp_path / "film" / "0000007.npz").write_bytes(b"old")
+    Trainer(*build("cut", steps=2, **(TINY | {"film": True})), tmp_path).run(progress=False)
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+    assert np.load(tmp_path / "film" / "film.npz")["steps"].tolist() == [0, 1, 2]
+
+
+def test_other_data_are_a_stage_whose_figures_do_not_mix(tmp_path):
+    """Drawn scenes first, then photographs: the card's figures are of the last data, its commands name both."""
+    mine = folder(tmp_path / "mine")
+    for letter in "AB":
+        shutil.copytree(mine / f"train{letter}", mine / f"test{letter}")
+    (mine / "testA" / "broken.png").write_bytes(b"no picture")
+    settings = TINY | dict(evaluate_every=2)
+    Trainer(*build("cut", steps=2, **settings), tmp_path / "run").run(progress=False)
+    _, card = read_metadata(tmp_path / "run" / "model.safetensors")
+    assert "background" in card["last"] and "stages" not in card
+    resume(tmp_path / "run", data=str(mine), steps=4).run(progress=False)
+    config, card = read_metadata(tmp_path / "run" / "model.safetensors")
+    assert card["last"]["step"] == card["best"]["step"] == 4 and "swd" in card["last"]
+    first, second = command(config, card).splitlines()
+    assert "train horse2zebra-drawn --method cut" in first and "train mine --resume" in second
+
+
+def test_pictures_travel_to_processes_that_are_not_forked(tmp_path):
+    for config_ in (build("cut", **TINY)[1], config(folder(tmp_path))):
+        data = Unpaired(config_)
+        x = data[0][0]
+        assert torch.equal(pickle.loads(pickle.dumps(data))[0][0], x) and torch.equal(data[0][0], x)
+
+
+def test_hidden_files_are_no_pictures(tmp_path):
+    (folder(tmp_path) / "trainA" / "._0.png").write_bytes(b"of a Mac")
+    assert len(check_folder(tmp_path, 64)["trainA"]) == 2
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        (dict(log_every=0), "log_every must be at least 1"), (dict(batch=0), "batch must be"), (dict(scenes=0), "scenes"),
+        (dict(steps=-5), "steps must be"), (dict(seed=-1), "seed must be"), (dict(evaluate_every=-1), "evaluate_every"),
+        (dict(disc_noise=float("nan")), "disc_noise must be"), (dict(lr=0.0), "learning rates"),
+        (dict(lr=float("nan")), "learning rates"), (dict(decay=-1.0), "decay must lie"), (dict(average=2.0), "average"),
+        (dict(resize_max=64), "resize_max must be 0 or at least"), (dict(temperature=0.0), "temperature must be"),
+        (dict(slow_decay=5.0), "slow_decay must lie"), (dict(disc_crop=260), "disc_crop must be 0, or from 32 to the crop"),
+        (dict(disc_crop=16), "disc_crop must be"), (dict(degrade=1.5), "degrade must lie from 0 to 1"),
+    ],
+)  # fmt: skip
+def test_settings_out_of_range(values, message):
+    with pytest.raises(ValueError, match=message):
+        build("negcut", **values)
+
+
+def test_a_film_needs_a_layer_that_it_shows(tmp_path):
+    with pytest.raises(ValueError, match="--no-film"):
+        Trainer(*build("cut", layers=(0, 4), **(TINY | {"film": True})), tmp_path).run(progress=False)
+
+
+def test_noise_of_the_discriminator_falls_to_nothing(tmp_path):
+    trainer = Trainer(*build("cut", steps=4, disc_noise=0.4, **TINY), tmp_path)
+    seen = []
+    trainer.method.step = lambda x, y, update: seen.append(trainer.method.disc_noise) or {}
+    for x, y, _ in trainer.data:
+        trainer.train_step(x, y)
+        if trainer.step == 4:
+            break
+    assert seen == pytest.approx([0.4, 0.3, 0.2, 0.1])
+
+
+def test_degraded_crops_are_of_domain_a_and_as_often_as_said():
+    clean, half = (Unpaired(build("cut", degrade=d, **TINY)[1]) for d in (0, 0.5))
+    changed = []
+    for (x, y, _), (worse, same, _) in ((clean[i], half[i]) for i in range(40)):
+        assert torch.equal(y, same) and worse.shape == x.shape
+        changed.append(not torch.equal(x, worse))
+        assert (x - worse).abs().mean() < 0.2  # still the same picture
+    assert 10 <= sum(changed) <= 30
+    detail = lambda t: float((t - torch.nn.functional.avg_pool2d(t, 3, 1, 1)).abs().mean())
+    i = changed.index(True)
+    assert detail(half[i][0]) < detail(clean[i][0])
+
+
+def test_loss_weights_change_with_a_stage(tmp_path):
+    Trainer(*build("negcut", steps=2, lambda_nce=1.5, **TINY), tmp_path).run(progress=False)
+    resumed = resume(tmp_path, steps=4, lambda_nce=3.0)
+    assert resumed.method.config.nce_weight == 3
+    resumed.run(progress=False)
+    config, card = read_metadata(tmp_path / "model.safetensors")
+    assert (config.lambda_nce, card["stages"][0]["loss_weights"]["lambda_nce"]) == (3, 1.5)
+    first, second = command(config, card).splitlines()
+    assert "--lambda-nce 1.5" in first and "--lambda-nce 3.0" in second
+    stage = card["stages"][0]
+    stage["loss_weights"]["lambda_nce"] = None
+    older = {k: v for k, v in stage["train_config"].items() if k != "degrade"}  # of a version without both
+    card["stages"].insert(0, {"steps": 1, "train_config": older | {"lr": 1e-3}})
+    lines = command(config, card).splitlines()
+    assert ["--lambda-nce" in line for line in lines] == [False, False, True] and "degrade" not in "".join(lines)
+    again = resume(tmp_path, steps=6)  # and stays
+    assert again.method.config.nce_weight == 3
+
+
+def test_a_further_stage(tmp_path):
+    """A finished run goes on with other settings: steps, film and metrics continue, and the card tells both stages."""
+    settings = TINY | {"film": True}
+    Trainer(*build("cut", steps=3, lr=1e-3, **settings), tmp_path).run(progress=False)
+    resumed = resume(tmp_path, steps=6, crop=96, resize=96, decay=0.5)
+    assert [resumed.learning_rate(s) for s in (3, 6)] == [1e-3, 0]
+    resumed.run(progress=False, stop_at=5)
+    again = resume(tmp_path, device="cpu", workers=0)  # as it was: no stage of its own
+    again.run(progress=False)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert {0, 1, 2, 3, 6} <= set(np.load(tmp_path / "film" / "film.npz")["steps"].tolist())
+    config, card = read_metadata(tmp_path / "model.safetensors")
+    assert (card["steps"], card["of_steps"], card["crop"]) == (6, 6, 96)
+    assert [(s["steps"], s["train_config"]["crop"]) for s in card["stages"]] == [(3, 64)]
+    first, second = command(config, card).splitlines()
+    assert "train horse2zebra-drawn --method cut" in first and "--steps 3" in first and "--crop 64" in first
+    assert "train --resume" in second and "--steps 6" in second and "--crop 96" in second
+    assert "--width" in first and "--width" not in second
+    for settings in ({"seed": 1}, {"width": 8}):
+        with pytest.raises(ValueError, match=f"keeps its {next(iter(settings))}"):
+            resume(tmp_path, **settings)
+    with pytest.raises(ValueError, match="at step 6, past 4"):
+        resume(tmp_path, steps=4)
+
+
+def test_a_film_keeps_its_pictures(tmp_path, monkeypatch):
+    """A run that goes on elsewhere, where other pictures would be chosen, films those that it began with."""
+    first = Film(tmp_path, "horse2zebra-drawn", 10, (12, 16))
+    monkeypatch.setattr("qsneg.training.film.pictures", lambda data: [Image.new("RGB", (192, 192), "red")] * 4)
+    for a, b in zip(first.images, Film(tmp_path, "horse2zebra-drawn", 20, (12, 16)).images, strict=True):
+        assert np.array_equal(np.asarray(a), np.asarray(b)) and a.size == (192, 192)
+    assert Film(tmp_path / "other", "horse2zebra-drawn", 10, (12, 16)).images[0].getpixel((0, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("method", ["cut", "negcut"])
+def test_an_update_that_is_not_finite_is_skipped_counted_and_survived(method, tmp_path, capsys):
+    trainer = Trainer(*build(method, steps=8, save_every=100, log_every=2, **TINY), tmp_path / "run")
+    update, names = trainer.update, []
+
+    def spoiled(name, loss):
+        names.append(name)
+        before = [p.clone() for p in trainer.groups[name]]
+        update(name, loss * float("nan") if trainer.step == 3 else loss)
+        assert any(not torch.equal(b, p) for b, p in zip(before, trainer.groups[name])) == (trainer.step != 3)
+
+    trainer.update = spoiled
+    trainer.run(progress=False)
+    groups = len(trainer.groups)
+    assert all(v.isfinite().all() for v in final(trainer).values())
+    assert [int(s) for s in trainer.skipped.values()] == [1] * groups
+    assert f"Skipped {groups} update(s)" in capsys.readouterr().err
+    assert json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])["skipped"] == groups
+
+
+def test_gradients_that_stay_not_finite_end_the_run_with_advice_and_a_finite_checkpoint(tmp_path):
+    trainer = Trainer(*build("cut", steps=60, save_every=1, log_every=1, **TINY), tmp_path / "run")
+    update = trainer.update
+    trainer.update = lambda name, loss: update(name, loss * float("nan") if trainer.step > 1 else loss)
+    with pytest.raises(ValueError, match="gradients of the discriminator were not finite, at step 27: start again with a smaller --lr"):
+        trainer.run(progress=False)
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert all(v.isfinite().all() for part in ("method", "average") for v in state[part].values())
+
+
+def test_weights_are_kept_on_the_way_with_averages_of_all_networks(tmp_path):
+    trainer = Trainer(*build("negcut", steps=6, keep=3, **TINY), tmp_path / "run")
+    trainer.run(progress=False)
+    assert [p.name for p in sorted((tmp_path / "run" / "kept").iterdir())] == [f"{n:07d}.safetensors" for n in (2, 4, 6)]
+    read = load(tmp_path / "run" / "kept" / "0000006.safetensors")
+    assert list(read.parts()) == ["generator", "heads", "negative_generator", "slow_heads", "discriminator"]
+    for name, net in read.parts().items():
+        averaged, raw = trainer.average.module[name].state_dict(), getattr(trainer.method, name).state_dict()
+        for key, tensor in net.state_dict().items():
+            assert torch.equal(tensor, averaged[key].half().float())
+        assert any(not torch.equal(averaged[key], raw[key]) for key in raw)
+
+
+def test_a_run_that_averaged_the_generator_alone_goes_on(tmp_path):
+    trainer = Trainer(*build("negcut", steps=4, **TINY), tmp_path / "run")
+    trainer.run(progress=False, stop_at=4)
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    state["average"] = {k.replace("generator.", ""): v for k, v in state["average"].items()
+                        if k == "n_averaged" or k.startswith("module.generator.")}  # fmt: skip
+    del state["skipped"]
+    torch.save(state, tmp_path / "run" / "checkpoint.pt")
+    again = resume(tmp_path / "run", steps=6)
+    assert all(torch.equal(a, b) for a, b in zip(again.average.module["generator"].parameters(), trainer.average.module["generator"].parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(again.average.module["heads"].parameters(), trainer.method.heads.parameters()))
+    again.run(progress=False)
+    assert again.step == 6

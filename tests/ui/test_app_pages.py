@@ -1,0 +1,285 @@
+"""The pages beside Compare, in a browser and through their endpoints. Models are tiny and random, films are short."""
+
+import io
+import json
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from qsneg.training import film
+from qsneg.weights import load
+from tests.ui.test_app import browser, checkpoints, handle, start, visit  # noqa: F401 (fixtures)
+
+PAGES = {"anchors": "Anchors", "attention": "Attention", "negatives": "Hard negatives", "loss": "Loss", "film": "Film"}
+
+
+@pytest.fixture(scope="module")
+def app(checkpoints, tmp_path_factory):  # noqa: F811
+    folder = tmp_path_factory.mktemp("with-films") / "checkpoints"
+    shutil.copytree(checkpoints, folder)
+    for method, steps in (("cut", (0, 10, 20)), ("qs-attn", (0, 20))):
+        made = film.Film(folder / "day2sunset" / f"{method}.film", "horse2zebra-drawn", 20, (12, 16))
+        for step in steps:
+            torch.manual_seed(step)
+            made.record(step, load(f"day2sunset/{method}", folder).generator, torch.device("cpu"))
+        film.gather(made.folder)
+    address, process = start(folder, tmp_path_factory.mktemp("app"))
+    yield address
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """A picture whose inspected size, 300×258, is no multiple of 4: it is padded."""
+    path = tmp_path_factory.mktemp("pictures") / "odd.png"
+    noise = np.random.default_rng(0).integers(0, 256, (258, 300, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    return path
+
+
+@pytest.fixture
+def page(browser, app):  # noqa: F811
+    page = visit(browser, app)
+    yield page
+    assert page.wrong == []
+    page.close()
+
+
+def turn_to(page, name: str) -> None:
+    """Choose a tab and wait until its page is filled."""
+    page.get_by_role("tab", name=PAGES[name], exact=True).click()
+    page.wait_for_selector(f"#stage-{name} .fig.cut .stack", timeout=40000)
+
+
+def query_is(page, name: str, row: int, column: int) -> None:
+    """Wait until a page says that its query is there, in its words and in its fields."""
+    page.wait_for_selector(f"#stage-{name} .fig.source:has-text('row {row}, column {column}')", timeout=15000)
+    values = [page.locator(f".tabitem:visible .control.{c} input").input_value() for c in ("row", "column")]
+    assert values == [str(row), str(column)]
+
+
+def aim(page, name: str, x: float, y: float) -> None:
+    """Click the source of a page at a pixel of the picture."""
+    stack = page.locator(f"#stage-{name} .fig.source .aim").first
+    stack.scroll_into_view_if_needed()
+    box, width, height = stack.bounding_box(), *(int(stack.get_attribute(f"data-{s}")) for s in ("width", "height"))
+    page.mouse.click(box["x"] + (x + 0.5) / width * box["width"], box["y"] + (y + 0.5) / height * box["height"])
+
+
+def test_pages_are_filled_for_a_first_visitor(page):
+    for name in PAGES:
+        turn_to(page, name)
+        methods = ["cut", "qs-attn"] if name == "film" else ["cut", "qs-attn", "negcut"]
+        boxes = [page.locator(f"#stage-{name} .fig.{m} .stack").first.bounding_box() for m in ("source", *methods)]
+        assert len({(round(b["y"]), round(b["width"]), round(b["height"])) for b in boxes}) == 1  # one row, equal sizes
+        assert max(b["x"] + b["width"] for b in boxes) <= 1440
+        assert page.locator(f"#stage-{name} .bar").count() >= 3
+        page.locator(".tabitem:visible .formula summary").click()
+        assert page.locator(".tabitem:visible .formula a").first.get_attribute("href").startswith("https://arxiv.org")
+    assert "NEGCUT: no film beside its weights" in page.locator("#stage-film").inner_text()
+
+
+def test_a_drawn_scene_in_all_pages(page):
+    turn_to(page, "anchors")
+    page.get_by_title("Example: a dark horse trotting").click()  # the page that is looked at follows
+    page.wait_for_selector(".tabitem:visible .summary:has-text('Drawn horse to zebra')", timeout=40000)
+    for name in ("anchors", "attention", "negatives", "loss"):
+        turn_to(page, name)
+        page.wait_for_selector(".tabitem:visible .summary:has-text('256 × 256')", timeout=20000)
+        assert page.locator(f"#stage-{name} .fig.negcut").count() == 0  # it has no weights
+    page.get_by_role("tab", name="Film", exact=True).click()
+    page.wait_for_selector("#stage-film:has-text('CUT: no film')")
+
+
+def test_a_click_selects_its_patch_on_a_padded_picture(page, odd):
+    page.locator("#picture .icon-button").last.click()
+    page.locator("#picture input[type=file]").first.set_input_files(odd)
+    page.wait_for_selector("#picture img")
+    page.locator("#go").click()
+    page.wait_for_selector(".summary:has-text('298 × 256')")
+    turn_to(page, "attention")
+    for x, y in ((0, 0), (297, 255), (150, 33)):
+        aim(page, "attention", x, y)
+        query_is(page, "attention", y // 4, x // 4)
+        ring = page.locator("#stage-attention .fig.source .ring").first.get_attribute("transform")
+        assert ring == f"translate({4 * (x // 4) + 2} {4 * (y // 4) + 2})"
+    turn_to(page, "negatives")  # the same patch
+    query_is(page, "negatives", 8, 37)
+    page.locator(".tabitem:visible .control.layer label:has-text('0')").first.click()
+    page.wait_for_selector("#stage-negatives .fig.source:has-text('column 153')")
+    row, column = (int(page.locator(f".tabitem:visible .control.{c} input").input_value()) for c in ("row", "column"))
+    # layer 0 begins 3 pixels outside the picture, which is shown smaller than it is: a click is a pixel off at most
+    assert abs(row - (33 + 3)) <= 1 and column == 150 + 3
+    assert "local mode is shown" in page.locator(".tabitem:visible .summary").inner_text()
+    aim(page, "negatives", 297, 0)
+    query_is(page, "negatives", 3, 300)
+    turn_to(page, "attention")
+    query_is(page, "attention", 3, 300)  # layer and query are carried over
+
+
+def test_the_keyboard_moves_the_query(page):
+    turn_to(page, "attention")
+    row, column = (int(page.locator(f".tabitem:visible .control.{c} input").input_value()) for c in ("row", "column"))
+    page.locator("#stage-attention .fig.source .aim").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowDown", "ArrowLeft"):
+        page.keyboard.press(key)
+    query_is(page, "attention", row + 1, column + 2)
+    page.keyboard.press("ArrowUp")  # the picture has kept the focus
+    query_is(page, "attention", row, column + 2)
+    field = page.locator(".tabitem:visible .control.row input")
+    field.fill("5")
+    field.press("Enter")
+    query_is(page, "attention", 5, column + 2)
+    field.fill("9999")  # beyond the picture: its edge
+    field.press("Enter")
+    page.wait_for_function(
+        "document.querySelector('#stage-attention .fig.source .words').innerText.includes('row 101,')"
+    )
+
+
+def test_controls_change_what_is_seen(page):
+    turn_to(page, "anchors")
+    page.locator(".tabitem:visible .control.layer label:has-text('16')").click()
+    page.wait_for_selector("#stage-anchors .title:has-text('layer 16, global')", timeout=40000)
+    assert "by rank" in page.locator("#stage-anchors .bar").first.inner_text()  # that layer's own scale
+    page.locator(".tabitem:visible .control.scale label:has-text('linear')").click()
+    page.wait_for_selector("#stage-anchors .bar:has-text('linear')")
+    page.locator(".tabitem:visible .control.mode label:has-text('local + global')").click()
+    page.wait_for_selector("#stage-anchors .title:has-text('local + global')", timeout=40000)
+    number = page.locator(".tabitem:visible .control.anchors input[type=number]")
+    number.fill("64")
+    page.wait_for_selector("#stage-anchors .title:has-text('the 64 positions')")
+    seed = page.locator(".tabitem:visible .control.seed input[type=range]")
+    before = page.locator("#stage-anchors .fig.source path").first.get_attribute("d")
+    for _ in range(5):
+        seed.press("ArrowRight")
+    page.wait_for_function(f"document.querySelector('#stage-anchors .fig.source path').getAttribute('d') != '{before}'")
+    page.wait_for_timeout(500)
+    assert seed.input_value() == "5"  # a late answer does not move it back
+    slider = page.locator(".tabitem:visible .control.opacity input[type=range]")
+    slider.focus()
+    slider.press("Home")
+    page.wait_for_function("getComputedStyle(document.querySelector('#stage-anchors .over')).opacity == 0")
+
+
+def test_heat_maps_are_png_with_a_pixel_per_position(page):
+    turn_to(page, "loss")
+    over = page.locator("#stage-loss .fig.cut img.over").first
+    assert over.get_attribute("src").startswith("data:image/png")
+    assert over.evaluate("e => [e.naturalWidth, e.naturalHeight, getComputedStyle(e).imageRendering]") == [
+        64,
+        102,
+        "pixelated",
+    ]
+
+
+def test_the_film_plays_and_its_slider_moves_all_methods(page):
+    turn_to(page, "film")
+    shown = "[...document.querySelectorAll('#stage-film .fig.%s .layer:not([hidden])')].map(e => e.dataset.from).join()"
+    slider = page.locator("#stage-film .transport input")
+    assert page.evaluate(shown % "cut") == "2,2,2" and page.evaluate(shown % "qs-attn") == "1,1,1".replace("1", "2")
+    slider.focus()
+    slider.press("ArrowLeft")
+    assert page.locator("#stage-film output").inner_text() == "step 10"
+    assert page.evaluate(shown % "cut") == "1,1,1" and page.evaluate(shown % "qs-attn") == "0,0,0"
+    page.locator("#stage-film .play").press("Enter")
+    page.wait_for_function("document.querySelector('#stage-film output').innerText == 'step 20'")
+    page.wait_for_function("document.querySelector('#stage-film .play').innerText == 'Play'")
+    page.locator(".tabitem:visible .control.layer label:has-text('12')").click()
+    page.wait_for_selector("#stage-film .title:has-text('layer 12')")
+
+
+@pytest.mark.parametrize("name", ["attention", "film"])
+def test_everything_on_a_page_can_be_downloaded(page, name):
+    turn_to(page, name)
+    with page.expect_download() as download:
+        page.locator(".tabitem:visible .quiet").click()
+    assert download.value.suggested_filename.startswith(f"qsneg-{name}-day2sunset")
+    archive = zipfile.ZipFile(download.value.path())
+    endings = {Path(n).suffix for n in archive.namelist()}
+    assert {".png", ".npz", ".json"} <= endings and archive.testzip() is None
+
+
+def test_a_large_picture_is_inspected_smaller_and_the_page_says_so(page):
+    page.get_by_label("384").check()
+    page.get_by_title("Example: a lion").click()
+    page.wait_for_selector(".summary:has-text('384 × 384')")
+    turn_to(page, "attention")
+    text = page.locator(".tabitem:visible .summary").inner_text()
+    assert "inspected at 344 × 344 pixels" in text and "384 is reduced" in text
+
+
+def test_the_wipe_obeys_the_keyboard(page):
+    place = "document.querySelector('#slider .fixed').style.clipPath"
+    before = page.evaluate(place)
+    slider = page.locator("#handle input")
+    slider.scroll_into_view_if_needed()
+    slider.focus()
+    for _ in range(5):
+        slider.press("ArrowRight")
+    page.wait_for_function(f"{place} != '{before}'")
+    assert abs(float(re.search(r"([0-9.]+)%", page.evaluate(place))[1]) - 55) < 0.5
+
+
+def test_phone_pages_do_not_overflow(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    page.wait_for_selector(".card.negcut img")
+    for name in PAGES:
+        turn_to(page, name)
+        page.wait_for_timeout(150)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        pictures = page.locator(f"#stage-{name} .fig.cut .stack, #stage-{name} .fig.qs-attn .stack")
+        boxes = [pictures.nth(n).bounding_box() for n in range(2)]
+        assert boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"] and boxes[0]["width"] > 280  # stacked, wide
+
+
+# --- endpoints ---
+
+
+@pytest.fixture(scope="module")
+def client(app, tmp_path_factory):
+    gradio_client = pytest.importorskip("gradio_client")
+    return gradio_client.Client(app, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
+
+
+def test_endpoints_return_pictures_and_numbers(client, odd):
+    sheet, facts, archive = client.predict(picture=handle(odd), size=64, layer=12, number=50, api_name="/anchors")
+    assert Image.open(sheet).width > 1000 and (facts["width"], facts["height"]) == (74, 64)
+    assert (
+        list(facts["methods"]) == ["cut", "qs-attn", "negcut"]
+        and len(facts["methods"]["cut"]["anchor_positions"]) == 50
+    )
+    names = zipfile.ZipFile(archive).namelist()
+    assert "negcut/entropy.png" in names and "cut/arrays.npz" in names
+    _, facts, archive = client.predict(picture=handle(odd), x=73, y=10, methods=["cut"], size=64, api_name="/attention")
+    assert facts["methods"]["cut"]["position"] == [2, 18] and len(facts["methods"]["cut"]["nearest"]["source"]) == 6
+    summary = json.loads(zipfile.ZipFile(archive).read("summary.json"))
+    assert summary == facts["methods"]
+    _, facts, archive = client.predict(
+        picture=handle(odd), x=0, y=0, methods=["negcut"], size=64, seed=1, api_name="/negatives"
+    )
+    found = facts["methods"]["negcut"]
+    assert found["position"] == [0, 0] and found["negatives"] == "generated" and found["number"] == 16
+    arrays = np.load(io.BytesIO(zipfile.ZipFile(archive).read("negcut/arrays.npz")))
+    assert arrays["generated"].shape == (16,) and arrays["generated_nearest"].shape == (16, 2)
+
+
+@pytest.mark.parametrize("name, wrong, words", [
+    ("/anchors", {"layer": 13}, "no layer 13"), ("/anchors", {"number": 0}, "number of anchors"),
+    ("/attention", {"mode": "near"}, "Unknown attention mode"), ("/negatives", {"seed": -1}, "seed"),
+    ("/negatives", {"methods": ["pix2pix"]}, "pix2pix"), ("/attention", {"picture": None}, "no picture"),
+    ("/attention", {"x": "left"}, "whole numbers"),
+])  # fmt: skip
+def test_errors_are_one_sentence(client, odd, name, wrong, words):
+    with pytest.raises(Exception) as error:
+        client.predict(**{"picture": handle(odd), "size": 64, **wrong}, api_name=name)
+    message = str(error.value)
+    assert words in message and message.endswith(".") and "Traceback" not in message
