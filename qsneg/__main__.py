@@ -302,7 +302,7 @@ def push(
     private: Annotated[bool, typer.Option("--private", help="make the repository private, if it is made")] = False,
 ):
     """Upload weights and a model card to the Hugging Face Hub (log in first, with `hf auth login` or HF_TOKEN)."""
-    from qsneg.hub import push
+    from qsneg.sharing.push import push
 
     print(f"Uploaded: {push(file, repository, licence, private)}")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 DRAWN = "horse2zebra-drawn"  # the data set that draws itself
 METHODS = ("cut", "fastcut", "qs-attn", "negcut", "fastnegcut")
 TITLES = {"cut": "CUT", "fastcut": "FastCUT", "qs-attn": "QS-Attn", "negcut": "NEGCUT", "fastnegcut": "FastNEGCUT",
-          "cyclegan": "CycleGAN", "own": "Your weights"}  # own: what a visitor of the app has opened
+          "cyclegan": "CycleGAN"}
 LOSS_WEIGHTS = ("lambda_gan", "lambda_nce", "lambda_diversity")  # settings of a model that a run may change on its way
 FOREIGN = ("cyclegan",)  # generators of the same family, trained elsewhere by other means: imported, never trained
 

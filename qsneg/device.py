@@ -8,6 +8,7 @@ import contextlib
 import functools
 import platform
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -66,3 +67,14 @@ def describe(device: torch.device) -> str:
         return f"Apple GPU ({platform.machine()})"
     threads = torch.get_num_threads()
     return f"CPU, {threads} thread{'s' if threads != 1 else ''}"
+
+
+def machine(device: torch.device) -> str:
+    """The machine in words, for cards."""
+    if device.type != "cpu":
+        return describe(device)
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        name = next((l.split(":")[1].strip() for l in info.read_text().splitlines() if l.startswith("model name")), name)
+    return f"{name}, {describe(device)}"

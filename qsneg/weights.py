@@ -22,6 +22,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from qsneg import hub
 from qsneg.config import TITLES, ModelConfig
 from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, feature_channels
 
@@ -187,29 +188,9 @@ def find(name: Path | str, folder: Path | str | None = None) -> Path:
     parts = str(name).split("/")
     families = {p.parent.name for p in available(folder)}
     if len(parts) in (2, 3) and parts[0] not in (*families, "", ".", "..") and not Path(name).suffix == ".pth":
-        return from_hub("/".join(parts[:2]), parts[2] if len(parts) == 3 else "model.safetensors")
+        return hub.from_hub("/".join(parts[:2]), parts[2] if len(parts) == 3 else hub.FILE)
     names = ", ".join(model_name(p) for p in available(folder)) or "none"
     raise FileNotFoundError(f"No weights called '{name}': neither a file nor a name in '{folder}', which has {names}.")
-
-
-def from_hub(repository: str, filename: str) -> Path:
-    """Download a file of a Hugging Face repository (cached), without running anything from it.
-
-    Raises:
-        FileNotFoundError: if it cannot be had.
-    """
-    from huggingface_hub import hf_hub_download, logging
-
-    from qsneg import hub
-
-    logging.set_verbosity_error()  # its retries are not for the user, who gets one sentence
-    try:
-        return Path(hf_hub_download(repository, filename))
-    except Exception as error:  # the hub's client raises its own, httpx's and OSError
-        raise FileNotFoundError(
-            f"No weights called '{repository}' in the checkpoint folder, and '{filename}' of the Hugging Face repository "
-            f"'{repository}' could not be fetched: {hub.reason(error)}."
-        ) from None
 
 
 def available(folder: Path | str | None = None) -> list[Path]:

@@ -3,7 +3,6 @@
     python -m pytest tests/test_translate.py
 """
 
-import re
 
 import numpy as np
 import pytest
@@ -12,8 +11,8 @@ from PIL import Image
 
 from qsneg import memory_limits, weights
 from qsneg.config import ModelConfig
-from qsneg.image_io import read, short_size, to_image, to_tensor
-from qsneg.memory_limits import TooLarge, check_fits, needed_bytes
+from qsneg.image_io import read, to_image, to_tensor
+from qsneg.memory_limits import TooLarge
 from qsneg.translate import load, mirrored, pad, translate_files
 from tests.test_image_io import ramp
 
@@ -181,32 +180,6 @@ def test_bfloat16_is_close(folder, translator):
 # --- memory ---
 
 
-@pytest.mark.parametrize("size", [(9000, 6000), (6000, 9001), (20, 90_000), (5000, 5000)])
-@pytest.mark.parametrize("free", [2_000_000, 300_000_000, 20_000_000_000])
-def test_refusal_names_the_largest_size_that_fits(size, free):
-    if needed_bytes(size, 64, CPU) <= free:
-        return check_fits(size, 64, CPU, free=free)
-    with pytest.raises(TooLarge, match="GB|MB") as refusal:
-        check_fits(size, 64, CPU, free=free)
-    if "no size of it fits" in str(refusal.value):
-        largest = 0
-    else:
-        largest = int(re.search(r"at size (\d+) or less", str(refusal.value))[1])
-        check_fits(short_size(size, largest), 64, CPU, free=free)
-    with pytest.raises(TooLarge):
-        check_fits(short_size(size, largest + 1), 64, CPU, free=free + 1 if largest == 0 else free)
-        check_fits(short_size(size, largest + 4), 64, CPU, free=free)  # sides are padded to multiples of 4
-
-
-def test_refusal_in_words():
-    with pytest.raises(ValueError) as refusal:
-        check_fits((9000, 6000), 64, CPU, free=20_000_000_000)
-    assert str(refusal.value) == (
-        "Translating this picture at 9000×6000 pixels needs about 71.3 GB of memory and 20.0 GB are free: "
-        "translate it at size 3176 or less (the shorter side in pixels)."
-    )
-
-
 def test_what_does_not_fit_is_refused_before_it_is_made(translator, monkeypatch):
     monkeypatch.setattr(memory_limits, "free_bytes", lambda device: 6 * 20 * (32 + 64 + 32) ** 2)
     with pytest.raises(TooLarge, match="at size 64 or less"):
@@ -225,33 +198,6 @@ def test_running_out_of_memory_all_the_same(translator, monkeypatch):
     monkeypatch.setattr(translator.weights.generator, "forward", full)
     with pytest.raises(TooLarge, match="ran out of memory: translate it at size 12 or less"):
         translator.translate(ramp())
-
-
-def test_free_bytes(tmp_path):
-    assert 1e7 < memory_limits.free_bytes(CPU)
-    own = tmp_path / "cgroup"
-    group = tmp_path / "fs" / "a" / "b"
-    group.mkdir(parents=True)
-
-    def write(folder, limit, usage, limit_name, usage_name, stat):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, value in {limit_name: limit, usage_name: usage, "memory.stat": f"anon 5\n{stat} 100"}.items():
-            (folder / name).write_text(f"{value}\n")
-
-    v2 = ("memory.max", "memory.current", "inactive_file")
-    own.write_text("0::/a/b\n")
-    assert memory_limits.cgroup_free_bytes(tmp_path / "fs", own) > 1e15  # no limits at all
-    write(group, "max", 900, *v2)
-    assert memory_limits.cgroup_free_bytes(tmp_path / "fs", own) > 1e15
-    write(group, 2000, 900, *v2)
-    assert memory_limits.cgroup_free_bytes(tmp_path / "fs", own) == 1200
-    write(group.parent, 1500, 1400, *v2)  # the parent's limit binds too
-    assert memory_limits.cgroup_free_bytes(tmp_path / "fs", own) == 200
-    own.write_text("3:cpu:/x\n9:memory:/c\n")
-    write(tmp_path / "fs" / "memory" / "c", 700, 300, "memory.limit_in_bytes", "memory.usage_in_bytes",
-          "total_inactive_file")  # fmt: skip
-    assert memory_limits.cgroup_free_bytes(tmp_path / "fs", own) == 500
-    assert memory_limits.cgroup_free_bytes(tmp_path / "fs", tmp_path / "none") > 1e15
 
 
 # --- files ---

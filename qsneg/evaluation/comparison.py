@@ -21,8 +21,9 @@ from qsneg.config import DRAWN, TITLES, ModelConfig, TrainConfig, build
 from qsneg.evaluation import evaluate
 from qsneg.evaluation.table import TRUTH, dot_plot, examples, legend, markdown_table, present
 from qsneg.filesystem import output_folder
+from qsneg.rendering.colormaps import COLOURS
 from qsneg.training.trainer import Trainer, read_checkpoint, resume
-from qsneg.ui.compare import COLOURS
+from qsneg.translate import load
 
 METHODS = {
     "CUT": dict(method="cut"),
@@ -142,8 +143,6 @@ def miniature(
     Raises:
         ValueError, FileNotFoundError: if a setting cannot be used or `out` holds runs with other settings.
     """
-    from qsneg.translate import load
-
     out = output_folder(out)
     if seeds < 1:
         raise ValueError(f"The number of seeds must be at least 1, not {seeds}.")

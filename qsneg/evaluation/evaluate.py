@@ -4,8 +4,8 @@
     python -m qsneg evaluate day2sunset/cut --data folder --inception inception.pth --out evaluation
 
 Every model translates the same test pictures once, and everything is measured on these translations: the figures of
-`qsneg.metrics.score` (those in the models' cards), and the columns below. Beside the models stand the untranslated pictures
-and, on drawn scenes, the true counterparts. Writes evaluation.md, evaluation.json, evaluation.png (a dot plot) and
+`qsneg.metrics.score` (those in the models' cards), and the columns below. Beside the models stand the untranslated
+pictures and, on drawn scenes, the true counterparts. Writes evaluation.md, evaluation.json, evaluation.png (a dot plot) and
 examples.png.
 """
 
@@ -23,7 +23,8 @@ from qsneg.evaluation.table import COLUMNS, TRUTH, dot_plot, examples, legend, m
 from qsneg.filesystem import find_images, output_folder, readable
 from qsneg.metrics import fidelity, segmenter, structure
 from qsneg.metrics.score import Recorder, Translate, figures, sliced_wasserstein, squares
-from qsneg.ui.compare import COLOURS
+from qsneg.rendering.colormaps import COLOURS
+from qsneg.translate import load
 
 SIZE, SCENES = 128, 200  # of the figures in the cards
 SAMPLES = 4  # pictures in examples.png
@@ -191,8 +192,6 @@ def evaluate(
     Raises:
         ValueError, FileNotFoundError: if a checkpoint, the data or a setting cannot be used.
     """
-    from qsneg.translate import load
-
     out = output_folder(out)
     models = {name: load(name, device) for name in names}  # a wrong name is noticed before anything is computed
     evaluation = prepare(data, count, size, inception, judge, device)

@@ -24,8 +24,11 @@ from qsneg import attention, methods
 from qsneg import device as devices
 from qsneg.config import TITLES, ModelConfig
 from qsneg.image_io import to_image
+from qsneg.inspect import observe, query
 from qsneg.layers import InstanceNorm
 from qsneg.networks import Generator
+from qsneg.translate import Translator
+from qsneg.weights import Weights
 
 
 class PlainInstanceNorm(nn.Module):
@@ -195,10 +198,6 @@ def bench_entropy(width: int = 32, device: str = "auto", sizes: tuple[int, ...] 
 
 def bench_click(width: int = 32, device: str = "auto", size: int = 256, rounds: int = 20) -> None:
     """Print what a click costs: one attention row, two similarity maps and the query's contrast, features being there."""
-    from qsneg.inspect import observe, query
-    from qsneg.translate import Translator
-    from qsneg.weights import Weights
-
     torch.manual_seed(0)
     translator = Translator(Weights.empty(ModelConfig(method="negcut", width=width)), device)
     view = observe(translator, to_image(torch.rand(3, size, size) * 2 - 1))

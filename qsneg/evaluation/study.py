@@ -23,12 +23,13 @@ from tqdm import tqdm
 
 from qsneg import attention, methods
 from qsneg.data import drawn_scenes
+from qsneg.data.drawn_scenes import LABELS
 from qsneg.evaluation.negative_lag import catch_up
 from qsneg.filesystem import output_folder
 from qsneg.inspect import View, observe, query
-from qsneg.translate import Translator
+from qsneg.translate import Translator, load
 
-ANIMAL = drawn_scenes.LABELS.index("animal")
+ANIMAL = LABELS.index("animal")
 RANKINGS = ("log-entropy", "plain")
 SIZE = 256  # pixels: a grid of 64×64 at layers 12 and 16
 NEAR = 2  # cells
@@ -112,7 +113,7 @@ class Study:
         self.underflow[layer].append(float((e.nats == 0).float().mean()))
         self.norm[layer].append(rank_correlation(e.log[0], squared_norm(features)))
         log = e.log[0].cpu().numpy()
-        for label in range(len(drawn_scenes.LABELS)):
+        for label in range(len(LABELS)):
             values = log[(labels == label).ravel()]
             if len(values):
                 self.entropies[layer, label].extend(rng.choice(values, min(40, len(values)), replace=False).tolist())
@@ -152,7 +153,7 @@ class Study:
             for (layer, group), values in self.similar.items()
         ]  # fmt: skip
         entropy = [
-            {"layer": layer, "label": drawn_scenes.LABELS[label], **{f"{q}%": float(np.percentile(v, q)) for q in (10, 25, 50, 75, 90)}}
+            {"layer": layer, "label": LABELS[label], **{f"{q}%": float(np.percentile(v, q)) for q in (10, 25, 50, 75, 90)}}
             for (layer, label), v in sorted(self.entropies.items())
         ]
         underflow = {str(layer): float(np.mean(v)) for layer, v in self.underflow.items()}
@@ -172,12 +173,12 @@ class Study:
         layers = sorted({layer for layer, _ in self.entropies})
         figure, axes = plt.subplots(1, len(layers), figsize=(4.4 * len(layers), 3.2), layout="constrained", squeeze=False)
         for axis, layer in zip(axes[0], layers):
-            labels = [l for l in range(len(drawn_scenes.LABELS)) if self.entropies[layer, l]]
+            labels = [l for l in range(len(LABELS)) if self.entropies[layer, l]]
             values = [np.clip(self.entropies[layer, l], -60, None) for l in labels]
             parts = axis.violinplot(values, showmedians=True, widths=0.8)
             for body in parts["bodies"]:
                 body.set(facecolor="#009E73", alpha=0.45)
-            axis.set_xticks(range(1, len(labels) + 1), [drawn_scenes.LABELS[l] for l in labels], fontsize=8)
+            axis.set_xticks(range(1, len(labels) + 1), [LABELS[l] for l in labels], fontsize=8)
             axis.set(title=f"layer {layer}", ylabel="log-entropy, ln nats (cut at −60)")
             axis.spines[["top", "right"]].set_visible(False)
         return figure
@@ -291,8 +292,6 @@ def study(names: list[str], out: Path | str, count: int = 200, device: str = "au
     Raises:
         FileNotFoundError, ValueError: if a checkpoint cannot be loaded, or `out` cannot be written to.
     """
-    from qsneg.translate import load
-
     out = output_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     for name in names:

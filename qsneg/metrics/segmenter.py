@@ -150,8 +150,6 @@ def train(config: SegmenterConfig, path: Path | str, test: int = 200, progress: 
     Raises:
         ValueError: if the device is not there.
     """
-    from qsneg.training.trainer import machine
-
     place = devices.pick(config.device)
     torch.manual_seed(config.seed)
     net = Segmenter().to(place)
@@ -181,7 +179,7 @@ def train(config: SegmenterConfig, path: Path | str, test: int = 200, progress: 
     figures = accuracies(confusion(judge(net, pictures.float() / 127.5 - 1)[0], labels))
     card = {
         "data": f"{DRAWN}, domain B", **{k: v for k, v in asdict(config).items() if k != "device"},
-        "minutes": round(minutes, 1), "machine": machine(place), "torch": torch.__version__,
+        "minutes": round(minutes, 1), "machine": devices.machine(place), "torch": torch.__version__,
         "parameters": sum(p.numel() for p in net.parameters()), "test_scenes": test,
         "figures": {k: round(v, 4) for k, v in figures.items()},
     }  # fmt: skip

@@ -1,5 +1,5 @@
-"""Colours: colour maps, the font beside them, and scales shared by several maps, linear, logarithmic or by rank, with
-raw values at the ticks.
+"""Colours: of methods, with their names; colour maps, the font beside them, and scales shared by several maps, linear,
+logarithmic or by rank, with raw values at the ticks.
 
 for name, scaled in by_log({"cut": log_entropy, "negcut": other}, "logarithmic", "entropy, nats").items():
     scaled.values       # 0…1, to be coloured
@@ -14,10 +14,16 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import ImageFont
 
+from qsneg.config import TITLES
+
 matplotlib.use("Agg")
 MAP, RANKS = "viridis", "plasma"
 INK, PAPER = "#1b1f24", "#ffffff"
 VERMILION, GREY = "#D55E00", "#8A8A8A"
+COLOURS = {"cut": "#0072B2", "fastcut": "#0072B2", "qs-attn": "#009E73", "negcut": "#D55E00", "fastnegcut": "#D55E00",
+           "own": "#CC79A7", "source": "#8A8A8A", "counterpart": "#333333"}
+NAMES = TITLES | {"own": "Your weights", "source": "Source", "counterpart": "True counterpart"}
+# of what has a colour; own: what a visitor of the app has opened
 CLIPPED = 2  # percent of the values clipped at each end of a logarithmic scale
 OUTSIDE = 0.5  # percent that may lie beyond an end of a linear scale
 LOWEST = -690.0  # natural logarithm of the smallest value that float64 can hold, about

@@ -1,4 +1,5 @@
-"""Example pictures: photographs that gradio's package ships, and drawn scenes with their true counterparts.
+"""Pictures that may be shown: photographs that gradio's package ships, and drawn scenes with their true counterparts.
+Examples of the app, sheets on model cards and training films take theirs from here.
 
 A drawn scene is saved with its seed as PNG text, so that its counterpart can be found again after an upload; the
 seed is believed only if drawing it again gives the same pixels.
@@ -17,10 +18,12 @@ import numpy as np
 from PIL import Image
 
 from qsneg import image_io
+from qsneg.config import DRAWN
 from qsneg.data import drawn_scenes
 
 PHOTOGRAPHS = {"tower.jpg": "The Eiffel Tower", "lion.jpg": "A lion", "cheetah1.jpg": "A cheetah, close",
                "cheetah.jpg": "A cheetah in grass"}
+FILMED = ("tower.jpg", "lion.jpg", "cheetah.jpg")  # those that a training film shows
 SCENES = {12: "A bay horse by a tree", 10: "Two horses", 35: "A patched horse grazing", 15: "A dark horse trotting"}
 KEY = "scene"  # of the PNG text that holds the seed
 LONG = 1024  # photographs and scenes that are given as examples are no larger than this, in pixels
@@ -102,3 +105,24 @@ def seed_of(image: Image.Image) -> int | None:
     except ValueError:  # a size that is never drawn
         return None
     return int(text) if same else None
+
+
+def showable(family: str, count: int, size: int) -> list[tuple[Image.Image, Image.Image | None]]:
+    """Pictures of size × size pixels, with their counterparts where they are known: photographs
+    first, unless the family is drawn."""
+    found = []
+    if family != DRAWN:
+        found += [(image_io.square(e.picture(), size, above=0.25), None) for e in examples() if e.path]
+    for index in range(count - len(found)):
+        seed = test_seed(index)
+        found.append((scene(seed, size, "A"), scene(seed, size, "B") if family == DRAWN else None))
+    return found
+
+
+def for_film(data: str, size: int) -> list[Image.Image]:
+    """The four pictures of a training film, size × size: drawn test scenes, or photographs and one scene."""
+    found = {} if data == DRAWN else photographs()
+    pictures = [image_io.square(image_io.read(found[name]), size, above=0.25) for name in FILMED if name in found]
+    for index in range(4 - len(pictures)):
+        pictures.append(Image.fromarray(drawn_scenes.draw(test_seed(index), size, "A")))
+    return pictures

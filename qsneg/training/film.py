@@ -15,6 +15,7 @@ frame (`0000500.webp`), the strip of sources (`source.webp`), and `film.npz`:
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +23,12 @@ import torch
 from PIL import Image
 
 from qsneg.attention import global_entropy
-from qsneg.config import DRAWN
-from qsneg.data import drawn_scenes
-from qsneg.image_io import read, square, to_image, to_tensor
+from qsneg.image_io import read, to_image, to_tensor
 from qsneg.networks import Generator
-from qsneg.rendering.sample_pictures import photographs
 
 SIZE = 192  # side of a film picture
 LAYERS = (12, 16)
 ANCHORS = 256
-PHOTOGRAPHS = ("tower.jpg", "lion.jpg", "cheetah.jpg")
 
 
 def frame_steps(total: int, frames: int = 20) -> list[int]:
@@ -41,19 +38,11 @@ def frame_steps(total: int, frames: int = 20) -> list[int]:
     return sorted({0, *np.geomspace(10, total, frames - 1).round().astype(int).tolist()})
 
 
-def pictures(data: str) -> list[Image.Image]:
-    """The four pictures of a film, SIZE×SIZE: drawn test scenes, or photographs and one scene."""
-    found = {} if data == DRAWN else photographs()
-    images = [square(read(found[name]), SIZE, above=0.25) for name in PHOTOGRAPHS if name in found]
-    for index in range(4 - len(images)):
-        images.append(Image.fromarray(drawn_scenes.draw(drawn_scenes.scene_seed("test", "A", index), SIZE, "A")))
-    return images
-
-
 class Film:
-    """Records frames into a folder; a run that resumes carries on where the folder stands, with its pictures."""
+    """Records frames of four pictures, SIZE×SIZE, into a folder; a run that resumes carries on where the folder stands,
+    with its pictures."""
 
-    def __init__(self, folder: Path, data: str, total: int, layers: tuple[int, ...]):
+    def __init__(self, folder: Path, pictures: Callable[[], list[Image.Image]], total: int, layers: tuple[int, ...]):
         self.folder, self.steps = Path(folder), frame_steps(total)
         self.layers = [l for l in LAYERS if l <= max(layers)]
         if not self.layers:
@@ -63,7 +52,7 @@ class Film:
         if source.is_file():
             self.images = cut(read(source))
         else:
-            self.images = pictures(data)
+            self.images = pictures()
             strip(self.images).save(source, lossless=True)
 
     def due(self, step: int) -> bool:

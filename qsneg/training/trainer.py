@@ -15,13 +15,13 @@ import contextlib
 import dataclasses
 import json
 import os
-import platform
 import shutil
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -38,7 +38,8 @@ from qsneg.filesystem import output_folder, readable
 from qsneg.image_io import resize_short, to_image, to_tensor
 from qsneg.metrics.score import Recorder, figures
 from qsneg.metrics.structure import agreements
-from qsneg.training.film import Film, gather
+from qsneg.rendering.sample_pictures import for_film
+from qsneg.training.film import SIZE, Film, gather
 from qsneg.weights import PARTS, Weights, save
 
 EPOCHS, FAST_EPOCHS = 400, 200
@@ -183,7 +184,7 @@ class Trainer:
         card = {
             "method": TITLES[self.model.method], "data": config["data"], "steps": self.step, "of_steps": self.steps,
             "seed": self.config.seed, "crop": self.config.crop, "resize": self.config.resize, "batch": self.config.batch,
-            "minutes": round(self.seconds / 60, 1), "machine": machine(self.device), "torch": torch.__version__,
+            "minutes": round(self.seconds / 60, 1), "machine": devices.machine(self.device), "torch": torch.__version__,
             "train_config": config,
         }
         if self.stages:
@@ -219,7 +220,7 @@ class Trainer:
             (out / "metrics.jsonl").unlink(missing_ok=True)
             shutil.rmtree(out / "film", ignore_errors=True)
         (out / "samples").mkdir(parents=True, exist_ok=True)
-        film = Film(out / "film", c.data, self.steps, self.model.layers) if c.film else None
+        film = Film(out / "film", partial(for_film, c.data, SIZE), self.steps, self.model.layers) if c.film else None
         samples = sample_inputs(c, film)
         board = tensorboard(out)
         total: dict[str, torch.Tensor] = {}
@@ -385,14 +386,3 @@ def write_metrics(out: Path, board, step: int, values: dict, lr: float, seconds:
         for name, value in values.items():
             board.add_scalar(name, value, step)
         board.flush()
-
-
-def machine(device: torch.device) -> str:
-    """The machine in words, for cards."""
-    if device.type != "cpu":
-        return devices.describe(device)
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        name = next((l.split(":")[1].strip() for l in info.read_text().splitlines() if l.startswith("model name")), name)
-    return f"{name}, {devices.describe(device)}"

@@ -31,7 +31,8 @@ from qsneg.attention import MODES
 from qsneg.config import METHODS, TITLES
 from qsneg.device import describe
 from qsneg.rendering import sample_pictures
-from qsneg.ui import bundle, figures, fragments, inner_pages, page_film, scripts, texts
+from qsneg.rendering.colormaps import NAMES
+from qsneg.ui import bundle, figures, fragments, inner_pages, limits, page_film, scripts, texts
 from qsneg.ui.compare import OWN, Comparison, Models, Refused, Result, Source, compare, labelled, pictures
 from qsneg.ui.feature_cache import Subject, Views
 from qsneg.ui.inner_pages import PAGES
@@ -340,7 +341,7 @@ class App:
             before = drawn.get(name)
             if not before or before[0] != subject or (before[1].layer, before[1].mode) != (choice.layer, choice.mode):
                 for number, (method, one) in enumerate(able.items(), 1):
-                    step = f"{TITLES[method]}: reading layer {choice.layer}, {number} of {len(able)}"
+                    step = f"{NAMES[method]}: reading layer {choice.layer}, {number} of {len(able)}"
                     yield self.updates({status: dict(value=fragments.status(step), visible=True)})
                     page.prepare(one, choice)
             values = {name: dict(value=page.html(able, choice, absent)), status: dict(visible=False),
@@ -464,7 +465,7 @@ class App:
     def set_family(self, family, methods, own=None):
         """The methods that a family has, and the visitor's own; those that were ticked stay ticked."""
         choices = [(TITLES[method], method) for method in self.models.families().get(family, [])]
-        choices += [(f"{TITLES[OWN]}: {own[1]}", OWN)] if own else []
+        choices += [(f"{NAMES[OWN]}: {own[1]}", OWN)] if own else []
         present = [method for _, method in choices]
         kept = [method for method in methods or [] if method in present] or present
         return gr.CheckboxGroup(choices=choices, value=kept), fragments.family_note(self.models, family)
@@ -601,7 +602,7 @@ class App:
                     ui[f"{key} head"] = gr.HTML(**first.get(f"{key} head", {}))
                     ui[key] = Picture(type="filepath", image_mode=None, format="png", show_label=False, container=False,
                                       interactive=False, buttons=["download", "fullscreen"],
-                                      alt_text=fragments.NAMES[key], label=fragments.NAMES[key], **first.get(key, {}))
+                                      alt_text=NAMES[key], label=NAMES[key], **first.get(key, {}))
         with gr.Row(elem_id="wipe", **first.get("wipe row", {"visible": False})) as ui["wipe row"]:
             with gr.Column(min_width=280, elem_id="slider"):
                 ui["wipe ends"] = gr.HTML(**first.get("wipe ends", {}))
@@ -812,7 +813,7 @@ def main() -> None:
     try:
         demo.launch(
             server_name=flags.host, server_port=flags.port, theme=theme(), css_paths=[STATIC / "app.css"],
-            footer_links=["api", "settings"], run_history=False, max_file_size="100mb",
+            footer_links=["api", "settings"], run_history=False, max_file_size=limits.UPLOAD,
             mcp_server=has_mcp and os.environ.get("GRADIO_MCP_SERVER", "True").lower() == "true",
         )
     except OSError as error:  # the port is taken

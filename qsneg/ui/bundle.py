@@ -11,9 +11,7 @@ import zipfile
 import numpy as np
 from PIL import Image, ImageDraw
 
-from qsneg.rendering.colormaps import font
-from qsneg.ui.compare import COLOURS
-from qsneg.ui.fragments import NAMES
+from qsneg.rendering.colormaps import COLOURS, NAMES, font
 
 WIDTH = 384  # pixels of a picture on a sheet
 

@@ -17,18 +17,13 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from qsneg import device, image_io, translate, weights
-from qsneg.config import METHODS, TITLES
+from qsneg.config import METHODS
 from qsneg.rendering import sample_pictures
+from qsneg.rendering.colormaps import COLOURS, NAMES
+from qsneg.ui import limits
 from qsneg.ui.own_weights import Opened
+from qsneg.ui.texts import FAMILIES
 
-COLOURS = {"cut": "#0072B2", "fastcut": "#0072B2", "qs-attn": "#009E73", "negcut": "#D55E00", "fastnegcut": "#D55E00",
-           "own": "#CC79A7", "source": "#8A8A8A", "counterpart": "#333333"}
-FAMILIES = {
-    "day2sunset": ("Photograph to sunset", "Trained on photographs of skies: animals may turn orange."),
-    "horse2zebra-drawn": ("Drawn horse to zebra", "Trained on drawn scenes: on photographs it gives nothing useful."),
-}
-SIZES = (64, 2048)  # least and greatest working size, pixels of the short side
-MOST = 8_000_000  # pixels of a translation: more is slow, and too much for a page
 OWN = "own"  # stands among the methods for a visitor's own weights
 
 
@@ -142,7 +137,7 @@ class Models:
         Raises:
             Refused: if there are no such models, no method is given, or the size is out of range.
         """
-        families, (least, most) = self.families(), SIZES
+        families, (least, most) = self.families(), limits.SIZES
         shipped = [method for method in methods or [] if method != OWN or not own]
         if methods and not shipped:
             families = {family: []}
@@ -180,7 +175,7 @@ class Models:
                     translator.translate(Image.new("RGB", (256, 256)))  # the first call sets things up and is slow
                     self._kept[key] = translator
                 except (ValueError, OSError):
-                    raise Refused("methods", f"The weights of {TITLES[method]} for {family} cannot be read: "
+                    raise Refused("methods", f"The weights of {NAMES[method]} for {family} cannot be read: "
                                              "untick it, or put a valid file in the checkpoint folder.") from None
             self._kept.move_to_end(key)
             while len(self._kept) > self.keep:
@@ -194,9 +189,9 @@ class Models:
             Refused: if the model cannot be read, or the translation would be too large.
         """
         width, height = image_io.short_size(source.image.size, size)
-        if width * height > MOST:
+        if width * height > limits.TRANSLATED:
             raise Refused("size", f"At this working size the picture would have {width * height / 1e6:.0f} megapixels, "
-                                  f"and at most {MOST / 1e6:.0f} are translated: crop it, or choose a smaller size.")
+                                  f"and at most {limits.TRANSLATED / 1e6:.0f} are translated: crop it, or choose a smaller size.")
         translator = self.translator(family, method)
         start = time.perf_counter()
         try:
@@ -240,7 +235,7 @@ def compare(
     methods = models.check(family, methods, size, own)
     size, results = int(size), []
     for number, method in enumerate(methods, 1):
-        yield f"{TITLES[method]}: translating, {number} of {len(methods)}"
+        yield f"{NAMES[method]}: translating, {number} of {len(methods)}"
         results.append((translate or models.translate)(source, own if method == OWN else family, method, size))
     shape = results[0].image.size
     counterpart = None
@@ -255,7 +250,7 @@ def pictures(comparison: Comparison) -> Iterator[tuple[str, str, Image.Image]]:
     """(key of COLOURS, title, picture) of everything in a comparison, from left to right."""
     yield "source", "Source", comparison.source
     for result in comparison.results:
-        yield result.method, TITLES[result.method], result.image
+        yield result.method, NAMES[result.method], result.image
     if comparison.counterpart:
         yield "counterpart", "True counterpart", comparison.counterpart
 

@@ -13,13 +13,11 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from qsneg.config import TITLES
 from qsneg.image_io import short_size
 from qsneg.inspect import View, observe
+from qsneg.rendering.colormaps import NAMES
+from qsneg.ui import limits
 from qsneg.ui.compare import OWN, Models, Refused, Source
-
-MOST = 120_000  # pixels of a picture that is inspected: attention compares every position with every other
-LIMIT = 1536 << 20  # bytes of all views
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Subject:
         return self.own if method == OWN else self.family
 
 
-def inspected_size(picture: tuple[int, int], size: int, most: int = MOST) -> int:
+def inspected_size(picture: tuple[int, int], size: int, most: int = limits.INSPECTED) -> int:
     """The short side in pixels at which a picture (width, height) is inspected when `size` is asked for.
 
     That is `size` where the picture then has at most `most` pixels, else the largest multiple of 4 that fits.
@@ -53,7 +51,7 @@ def inspected_size(picture: tuple[int, int], size: int, most: int = MOST) -> int
 class Views:
     """The views of `models`' models, least recently used first out. Safe to use from several threads."""
 
-    def __init__(self, models: Models, limit: int = LIMIT):
+    def __init__(self, models: Models, limit: int = limits.VIEWS_BYTES):
         self.models, self.limit = models, limit
         self.kept: OrderedDict[tuple, View] = OrderedDict()
         self._kept, self._work = threading.Lock(), threading.Lock()
@@ -102,7 +100,7 @@ class Views:
         seen = {}
         for number, method in enumerate(subject.methods, 1):
             if self.find(subject, method) is None:
-                yield f"{TITLES[method]}: reading features, {number} of {len(subject.methods)}"
+                yield f"{NAMES[method]}: reading features, {number} of {len(subject.methods)}"
             seen[method] = self.get(subject, method)
         self.trim()  # of what pages have computed from views since
         yield seen

@@ -15,8 +15,8 @@ from matplotlib import colormaps
 from PIL import Image
 
 from qsneg.inspect import Grid, View
-from qsneg.rendering.colormaps import INK, MAP, PAPER, RANKS, VERMILION, Scaled, colours
-from qsneg.ui.fragments import NAMES, swatch
+from qsneg.rendering.colormaps import INK, MAP, NAMES, PAPER, RANKS, VERMILION, Scaled, colours
+from qsneg.ui.fragments import swatch
 
 BINS = 16  # colours of ranked dots
 

@@ -12,24 +12,17 @@ from qsneg import image_io
 from qsneg.config import TITLES
 from qsneg.device import describe
 from qsneg.evaluation.findings import findings
+from qsneg.rendering.colormaps import COLOURS, NAMES
 from qsneg.rendering.sample_pictures import Example
 from qsneg.ui import compare
-from qsneg.ui.compare import COLOURS, FAMILIES, Comparison, Models
+from qsneg.ui.compare import Comparison, Models
+from qsneg.ui.texts import FAMILIES, PAPERS
 
-NAMES = {**TITLES, "source": "Source", "counterpart": "True counterpart"}
 SHARED = (
     "All three share one network and one loss. They differ in what the loss compares: places drawn at random (CUT), "
     "places that attention singles out (QS-Attn), or generated rivals (NEGCUT)."
 )
 READ = f"{SHARED} Look first at what keeps its shape, then at what changes its colour."
-PAPERS = {
-    "CUT": ("Contrastive Learning for Unpaired Image-to-Image Translation", "Park, Efros, Zhang and Zhu, ECCV 2020",
-            "https://arxiv.org/abs/2007.15651"),
-    "QS-Attn": ("QS-Attn: Query-Selected Attention for Contrastive Learning in I2I Translation",
-                "Hu, Zhou, Huang, Shi, Sun and Li, CVPR 2022", "https://arxiv.org/abs/2203.08483"),
-    "NEGCUT": ("Instance-wise Hard Negative Example Generation for Contrastive Learning in Unpaired Image-to-Image "
-               "Translation", "Wang, Zhou, Yu, Dai, Li, Zhao and Chen, ICCV 2021", "https://arxiv.org/abs/2108.04547"),
-}
 METHODS = {
     "CUT": "A patch of the translation should resemble the patch at the same place of the source more than other "
            "patches of that picture. The places are drawn at random.",
@@ -84,7 +77,7 @@ def status(sentence: str) -> str:
 
 
 def swatch(key: str) -> str:
-    """The colour of a method; that of the counterpart is light in dark mode (app.css)."""
+    """The colour of a method; that of the counterpart is light in dark mode (static/app.css)."""
     return f'<i class="swatch {key}" style="--key: {COLOURS[key]}"></i>'
 
 

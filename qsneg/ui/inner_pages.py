@@ -9,11 +9,13 @@ heads cannot be shown; see `split`.
 import statistics
 import time
 
-from qsneg.config import TITLES
 from qsneg.inspect import View
+from qsneg.rendering.colormaps import NAMES
 from qsneg.ui import page_anchors, page_attention, page_loss, page_negatives
-from qsneg.ui.compare import FAMILIES, OWN
-from qsneg.ui.selection import GLOBAL_MOST, Choice
+from qsneg.ui.compare import OWN
+from qsneg.ui.limits import GLOBAL
+from qsneg.ui.selection import Choice
+from qsneg.ui.texts import FAMILIES
 
 PAGES = {page.NAME: page for page in (page_anchors, page_attention, page_negatives, page_loss)}
 
@@ -22,7 +24,7 @@ def head(seen: dict[str, View], choice: Choice, family: str, size: int, name: st
     """One line under the controls: what is inspected, at which size, and where that is not what was asked for."""
     view = next(iter(seen.values()))
     width, height = view.source.size
-    title = TITLES[OWN] if list(seen) == [OWN] else FAMILIES.get(family, (family,))[0]
+    title = NAMES[OWN] if list(seen) == [OWN] else FAMILIES.get(family, (family,))[0]
     text = f"<b>{title}</b>, inspected at {width} × {height} pixels."
     if min(width, height) < size:
         text += (
@@ -32,7 +34,7 @@ def head(seen: dict[str, View], choice: Choice, family: str, size: int, name: st
     if name != "attention" and choice.the_mode(view) != choice.mode:
         rows, columns = view.grid(choice.layer).shape
         text += (
-            f" Layer {choice.layer} has {rows * columns} positions, more than the {GLOBAL_MOST} that are compared all "
+            f" Layer {choice.layer} has {rows * columns} positions, more than the {GLOBAL} that are compared all "
             "with all: local mode is shown."
         )
     return f'<p class="summary">{text}</p>'

@@ -20,16 +20,13 @@ from PIL import Image
 from qsneg import hub
 from qsneg.sharing import importing
 from qsneg.translate import Translator
-
-LARGEST = 100 << 20  # bytes of a file
-LIMIT = 1 << 30  # bytes of all models in memory
-PATCHES = 4096  # most negatives per layer that a file may ask for
+from qsneg.ui import limits
 
 
 class Opened:
     """Models by token, least recently used first out. Safe to use from several threads."""
 
-    def __init__(self, device: torch.device, limit: int = LIMIT):
+    def __init__(self, device: torch.device, limit: int = limits.OWN_BYTES):
         self.device, self.limit = device, limit
         self.kept: OrderedDict[str, Translator] = OrderedDict()
         self._lock = threading.Lock()
@@ -42,11 +39,11 @@ class Opened:
         """
         path = Path(path)
         try:
-            if path.stat().st_size > LARGEST:
-                raise ValueError(f"'{path}' is larger than the {LARGEST >> 20} MB that can be opened here.")
+            if path.stat().st_size > limits.OWN_FILE_BYTES:
+                raise ValueError(f"'{path}' is larger than the {limits.OWN_FILE_BYTES >> 20} MB that can be opened here.")
             weights = importing.open_file(path)
-            if max(weights.config.patches, weights.config.window**2) > PATCHES:
-                raise ValueError(f"'{path}' asks for more than {PATCHES} negatives or window positions, too many here.")
+            if max(weights.config.patches, weights.config.window**2) > limits.OWN_PATCHES:
+                raise ValueError(f"'{path}' asks for more than {limits.OWN_PATCHES} negatives or window positions, too many here.")
             weights.path = None
             translator = Translator(weights, self.device)
             translator.translate(Image.new("RGB", (64, 64)))  # whether it works
@@ -66,7 +63,7 @@ class Opened:
             ValueError: in one sentence, if it cannot be had or opened.
         """
         with tempfile.TemporaryDirectory() as folder:
-            return self.open(hub.fetch(name, Path(folder), LARGEST))
+            return self.open(hub.fetch(name, Path(folder), limits.OWN_FILE_BYTES))
 
     def find(self, token: str) -> Translator | None:
         """The model if it is still there."""

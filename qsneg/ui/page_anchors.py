@@ -2,12 +2,10 @@
 
 import numpy as np
 
-from qsneg.config import TITLES
 from qsneg.inspect import Inspection, View, inspect, summary
 from qsneg.rendering import colormaps, overlays
-from qsneg.rendering.colormaps import Scaled, by_log, power, shared_limits
+from qsneg.rendering.colormaps import COLOURS, NAMES, Scaled, by_log, power, shared_limits
 from qsneg.ui import figures, plots
-from qsneg.ui.compare import COLOURS
 from qsneg.ui.selection import Choice
 
 NAME, TITLE = "anchors", "Anchors"
@@ -69,7 +67,7 @@ def html(seen: dict[str, View], choice: Choice, absent: dict[str, str] | None = 
     ranks = figures.bar((str(num), str((num + 1) // 2), "1"), "rank of the anchor (1: lowest entropy)", colormaps.RANKS)
     entropies, anchors, counts = [], [], []
     for method, result in found.items():
-        name = TITLES[method]
+        name = NAMES[method]
         over = figures.heat(scaled[method].values, grid)
         picture = figures.stack("source", size, f"{name}: entropies at {layer} over the source", over, grey=True)
         entropies.append(figures.figure(method, picture + figures.scaled_bar(scaled[method]), words(result)))

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qsneg.rendering.colormaps import VERMILION, number
-from qsneg.ui.compare import COLOURS
+from qsneg.rendering.colormaps import COLOURS, VERMILION, number
 
 WIDTH = 260
 GROUPS = {"positive": "positive", "in_image": "in-image", "generated": "generated"}

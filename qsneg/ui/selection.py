@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from qsneg.attention import MODES
 from qsneg.inspect import Grid, View
+from qsneg.ui.limits import GLOBAL
 
-GLOBAL_MOST = 10_000  # positions up to which every one is compared with every other
 SCALES = ("linear", "logarithmic", "by rank")
 
 
@@ -61,7 +61,7 @@ class Choice:
     def the_mode(self, view: View) -> str:
         """The mode, or "local" where there are too many positions to compare each with all."""
         rows, columns = view.grid(self.layer).shape
-        return self.mode if rows * columns <= GLOBAL_MOST else "local"
+        return self.mode if rows * columns <= GLOBAL else "local"
 
     def check(self, view: View) -> None:
         """Raises ValueError with a sentence on what is out of range."""

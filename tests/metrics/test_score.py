@@ -18,7 +18,10 @@ from qsneg.metrics.score import (
 def test_untranslated_is_one_and_the_truth_is_zero():
     assert drawn_figures(lambda x: x, 3, 64) == pytest.approx({"background": 1.0, "luminance": 1.0}, abs=1e-5)
     seeds = iter(drawn_scenes.scene_seed("test", "A", i) for i in range(3))
-    truth = lambda x: torch.from_numpy(drawn_scenes.draw(next(seeds), 64, "B")).permute(2, 0, 1)[None].float() / 127.5 - 1  # noqa: E731
+
+    def truth(x):
+        return torch.from_numpy(drawn_scenes.draw(next(seeds), 64, "B")).permute(2, 0, 1)[None].float() / 127.5 - 1
+
     got = drawn_figures(truth, 3, 64)
     assert got["background"] < 1e-6 and got["luminance"] < 1e-6
 

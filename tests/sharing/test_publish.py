@@ -4,8 +4,9 @@ import pytest
 from PIL import Image
 
 from qsneg.config import build
-from qsneg.rendering import sheets
-from qsneg.rendering.sheets import CELL, GAP, MARGIN, grid
+from qsneg.rendering.sample_pictures import showable
+from qsneg.rendering.sheets import CELL, GAP, MARGIN
+from qsneg.sharing import cards
 from qsneg.sharing.publish import publish
 from qsneg.training.trainer import Trainer
 from qsneg.translate import load
@@ -61,22 +62,14 @@ def test_runs_that_do_not_belong_together(runs, tmp_path):
 
 
 def test_worst_cases_are_those_of_least_edge_agreement(monkeypatch, tmp_path):
-    spoilt = sheets.showable("horse2zebra-drawn", 5, 64)[3][0]
+    spoilt = showable("horse2zebra-drawn", 5, 64)[3][0]
 
     class Model:
         def translate(self, picture):
             return Image.new("RGB", picture.size, "blue") if picture == spoilt else picture
 
-    monkeypatch.setattr(sheets, "load", lambda target, methods: {"cut": Model()})
-    picture = sheets.worst(tmp_path / "horse2zebra-drawn", ["cut"], size=64, count=5, keep=2)
+    monkeypatch.setattr(cards, "models", lambda target, methods: {"cut": Model()})
+    picture = cards.worst(tmp_path / "horse2zebra-drawn", ["cut"], size=64, count=5, keep=2)
     middle = MARGIN + GAP + CELL // 2
     assert picture.getpixel((2 * GAP + CELL + CELL // 2, middle)) == (0, 0, 255)  # worst first
     assert picture.getpixel((2 * GAP + CELL + CELL // 2, middle + CELL + GAP)) != (0, 0, 255)
-
-
-def test_grid_puts_cells_in_place():
-    red, blue = (Image.new("RGB", (8, 8), c) for c in ("red", "blue"))
-    picture = grid([("a", "black"), ("b", "black")], [[(red, ""), (blue, "0.5")]])
-    middle = MARGIN + GAP + CELL // 2
-    assert picture.getpixel((GAP + CELL // 2, middle)) == (255, 0, 0)
-    assert picture.getpixel((2 * GAP + CELL + CELL // 2, middle)) == (0, 0, 255)

@@ -11,8 +11,10 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from qsneg import hub, weights
+from qsneg import weights
 from qsneg.config import ModelConfig
+from qsneg.sharing.cards import hub_card
+from qsneg.sharing.push import push
 from qsneg.weights import Weights, load, save
 
 COMMIT = "1" * 40
@@ -129,7 +131,7 @@ def file(tmp_path_factory):
 
 
 def test_there_and_back(here, file, tmp_path):
-    assert hub.push(file, "somebody/zebra", "cc-by-4.0", token=TOKEN, endpoint=here) == f"{here}/somebody/zebra"
+    assert push(file, "somebody/zebra", "cc-by-4.0", token=TOKEN, endpoint=here) == f"{here}/somebody/zebra"
     assert set(Hub.files["somebody/zebra"]) == {"model.safetensors", "README.md"} and Hub.commits["somebody/zebra"] == 1
     again = load("somebody/zebra", tmp_path)
     assert again.title == "CUT" and again.card["steps"] == 12
@@ -140,7 +142,7 @@ def test_there_and_back(here, file, tmp_path):
     assert {"license: cc-by-4.0", "library_name: qsneg", "pipeline_tag: image-to-image", "- cut"} <= set(front)
     assert 'qsneg.load("somebody/zebra")' in card and "| swd, last | 0.71 (step 12) |" in card
     assert "| steps | 12 |" in card and "| seed | 3 |" in card and "a\\|b &lt;c>" in card and "heads" not in card
-    hub.push(file, "somebody/zebra", token=TOKEN, endpoint=here)  # again, into what is there; no licence is known
+    push(file, "somebody/zebra", token=TOKEN, endpoint=here)  # again, into what is there; no licence is known
     assert Hub.commits["somebody/zebra"] == 2 and b"license:" not in Hub.files["somebody/zebra"]["README.md"]
     with pytest.raises(FileNotFoundError, match="has no such file"):
         load("somebody/zebra/other.safetensors", tmp_path)
@@ -152,7 +154,7 @@ def test_a_generator_alone_says_so(file):
     made = load(file)
     made.heads = None
     made.card = {"imported": {"generator": "latest_net_G.pth"}}
-    text = hub.card_text("somebody/zebra", made)
+    text = hub_card("somebody/zebra", made)
     assert "came without projection heads" in text and "| imported generator | latest_net_G.pth |" in text
 
 
@@ -168,7 +170,7 @@ def test_errors_are_one_sentence(here, file, wrong, words):
     values = dict(file=file, repository="somebody/zebra", token=TOKEN, endpoint=here) | wrong
     before = Hub.commits.copy()
     with pytest.raises((ValueError, FileNotFoundError), match=words) as error:
-        hub.push(**values)
+        push(**values)
     message = str(error.value)
     assert message.endswith(".") and "\n" not in message and Hub.commits == before
 

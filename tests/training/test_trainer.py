@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,13 @@ from PIL import Image
 
 from qsneg.config import PRESETS, ModelConfig, TrainConfig, build
 from qsneg.data.unpaired import Unpaired, check_folder
-from qsneg.sharing.publish import command
-from qsneg.training.film import Film, frame_steps, log_entropy
+from qsneg.rendering.sample_pictures import for_film
+from qsneg.training.commands import command
+from qsneg.training.film import SIZE, Film, frame_steps, log_entropy
 from qsneg.training.trainer import Trainer, resume
 from qsneg.weights import load, read_metadata
 
+SCENES = partial(for_film, "horse2zebra-drawn", SIZE)
 TINY = dict(preset="debug", autocast="off", device="cpu", film=False, evaluate_every=0, width=4, disc_width=4, scenes=4)
 
 
@@ -173,7 +176,7 @@ def test_film_does_not_disturb_training(tmp_path):
     with_film.run(progress=False)
     without.run(progress=False)
     assert same(final(with_film), final(without))
-    assert isinstance(Film(tmp_path / "f", "horse2zebra-drawn", 3, (0, 12)).steps, list)
+    assert isinstance(Film(tmp_path / "f", SCENES, 3, (0, 12)).steps, list)
 
 
 def folder(tmp_path, sizes=((80, 90), (100, 80))) -> Path:
@@ -421,13 +424,16 @@ def test_a_further_stage(tmp_path):
         resume(tmp_path, steps=4)
 
 
-def test_a_film_keeps_its_pictures(tmp_path, monkeypatch):
+def test_a_film_keeps_its_pictures(tmp_path):
     """A run that goes on elsewhere, where other pictures would be chosen, films those that it began with."""
-    first = Film(tmp_path, "horse2zebra-drawn", 10, (12, 16))
-    monkeypatch.setattr("qsneg.training.film.pictures", lambda data: [Image.new("RGB", (192, 192), "red")] * 4)
-    for a, b in zip(first.images, Film(tmp_path, "horse2zebra-drawn", 20, (12, 16)).images, strict=True):
+    first = Film(tmp_path, SCENES, 10, (12, 16))
+
+    def others():
+        return [Image.new("RGB", (192, 192), "red")] * 4
+
+    for a, b in zip(first.images, Film(tmp_path, others, 20, (12, 16)).images, strict=True):
         assert np.array_equal(np.asarray(a), np.asarray(b)) and a.size == (192, 192)
-    assert Film(tmp_path / "other", "horse2zebra-drawn", 10, (12, 16)).images[0].getpixel((0, 0)) == (255, 0, 0)
+    assert Film(tmp_path / "other", others, 10, (12, 16)).images[0].getpixel((0, 0)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize("method", ["cut", "negcut"])

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from qsneg.rendering.sample_pictures import for_film
 from qsneg.training import film
 from qsneg.weights import load
 from tests.ui.test_app import browser, checkpoints, handle, start, visit  # noqa: F401 (fixtures)
@@ -24,7 +26,8 @@ def app(checkpoints, tmp_path_factory):  # noqa: F811
     folder = tmp_path_factory.mktemp("with-films") / "checkpoints"
     shutil.copytree(checkpoints, folder)
     for method, steps in (("cut", (0, 10, 20)), ("qs-attn", (0, 20))):
-        made = film.Film(folder / "day2sunset" / f"{method}.film", "horse2zebra-drawn", 20, (12, 16))
+        pictures = partial(for_film, "horse2zebra-drawn", film.SIZE)
+        made = film.Film(folder / "day2sunset" / f"{method}.film", pictures, 20, (12, 16))
         for step in steps:
             torch.manual_seed(step)
             made.record(step, load(f"day2sunset/{method}", folder).generator, torch.device("cpu"))

@@ -139,7 +139,7 @@ def test_from_the_hub(here, demo, tmp_path, monkeypatch):  # noqa: F811
                         "nothing": "no such repository", "own/F.pth": "no such file"}.items():  # fmt: skip
         name = f"somebody/{name}"
         assert words in said(demo, demo.open_hub(name, "day2sunset", ["cut"], None))
-    monkeypatch.setattr("qsneg.ui.own_weights.LARGEST", 1 << 20)
+    monkeypatch.setattr("qsneg.ui.limits.OWN_FILE_BYTES", 1 << 20)
     Hub.files["somebody/own"]["large.pth"] = bytes(2 << 20)
     assert "larger than the 1 MB" in said(demo, demo.open_hub("somebody/own/large.pth", "day2sunset", [], None))
 

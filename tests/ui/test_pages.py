@@ -5,6 +5,7 @@ import json
 import re
 import zipfile
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,15 +15,15 @@ from PIL import Image
 from qsneg.config import ModelConfig
 from qsneg.inspect import Grid, inspect, observe, query
 from qsneg.rendering import sample_pictures
-from qsneg.rendering.colormaps import by_log, linear, power, ranked
 from qsneg.training import film
 from qsneg.translate import Translator
 from qsneg.ui import bundle, figures, inner_pages, page_film, plots
 from qsneg.ui.compare import Models, Refused, Source
-from qsneg.ui.feature_cache import MOST, Subject, Views, inspected_size
+from qsneg.ui.feature_cache import Subject, Views, inspected_size
 from qsneg.ui.inner_pages import PAGES
+from qsneg.ui.limits import GLOBAL, INSPECTED
 from qsneg.ui.page_film import FilmChoice
-from qsneg.ui.selection import GLOBAL_MOST, Choice
+from qsneg.ui.selection import Choice
 from qsneg.weights import Weights, save
 
 METHODS = ("cut", "qs-attn", "negcut")
@@ -59,7 +60,7 @@ def subject(tmp_path):
     return Subject(str(picture), Source.read(picture).digest, "day2sunset", METHODS, 64)
 
 
-# --- views.py ---
+# --- feature_cache.py ---
 
 
 def test_views_are_made_once_and_say_so(models, subject):
@@ -100,11 +101,11 @@ def test_a_picture_that_has_vanished_is_refused(models, subject):
 def test_large_pictures_are_inspected_at_a_reduced_size(picture, size):
     short = inspected_size(picture, size)
     width, height = (round(side * short / min(picture)) for side in picture)
-    assert short <= size and width * height <= MOST * 1.02
-    assert short == size or (short % 4 == 0 and (short + 8) ** 2 * max(picture) / min(picture) > MOST)
+    assert short <= size and width * height <= INSPECTED * 1.02
+    assert short == size or (short % 4 == 0 and (short + 8) ** 2 * max(picture) / min(picture) > INSPECTED)
 
 
-# --- choice.py ---
+# --- selection.py ---
 
 
 @pytest.mark.parametrize("size", [(62, 41), (256, 256)])
@@ -136,7 +137,7 @@ def test_many_positions_are_read_in_local_mode(seen):
         def grid(self, layer):
             return Grid(layer, (200, 200), (200, 200), 1, 0)
 
-    assert 200 * 200 > GLOBAL_MOST
+    assert 200 * 200 > GLOBAL
     assert Choice(layer=4).the_mode(Large()) == "local" and Choice(layer=4).the_mode(seen["cut"]) == "global"
     head = inner_pages.head({"cut": type("V", (), {"source": Image.new("RGB", (200, 200)), "grid": Large.grid})()},
                       Choice(layer=4), "day2sunset", 512, "anchors")  # fmt: skip
@@ -148,41 +149,6 @@ def test_many_positions_are_read_in_local_mode(seen):
 def test_choices_out_of_range(seen, wrong, words):
     with pytest.raises(ValueError, match=words):
         PAGES["anchors"].html(seen, replace(Choice().on((62, 41)), **wrong))
-
-
-# --- scales.py ---
-
-
-def test_scales_are_shared_and_say_raw_values():
-    logs = {"a": np.log(np.array([[0.1, 1.0], [2.0, 4.0]])), "b": np.full((2, 2), -4000.0)}
-    straight = by_log(logs, "linear", "nats")
-    assert straight["a"].limits == straight["b"].limits == (0, pytest.approx(4)) and straight["a"].ticks == [
-        "0",
-        "2",
-        "4",
-    ]
-    assert straight["a"].values[1, 1] == 1 and straight["b"].values.max() < 1e-100
-    ranks = by_log(logs, "by rank", "nats")
-    assert ranks["a"].values.ravel().tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1])
-    assert (ranks["b"].values == 0.5).all() and ranks["b"].ticks[0] == "10⁻¹⁷³⁷"
-    log = by_log(logs, "logarithmic", "nats")
-    assert log["a"].limits == log["b"].limits and "clip" in log["a"].label
-    shared = linear({"a": np.array([0.0, 1]), "b": np.array([2.0, 3])}, "u", (0.0, 3.0))
-    assert shared["a"].values.tolist() == pytest.approx([0, 1 / 3]) and shared["a"].ticks == ["0", "1.5", "3"]
-    assert linear({"a": np.arange(1000.0)}, "u", (100.0, None))["a"].ticks == ["≤ 100", "547", "≥ 994"]
-    assert linear({"a": np.array([-0.5, 0.5])}, "u", (-0.5, 0.5))["a"].ticks[0] == "−0.5"
-
-
-def test_holes_stay_holes():
-    log = np.array([[np.nan, -1.0], [-2.0, -3.0]])
-    for scale in ("linear", "logarithmic", "by rank"):
-        assert np.isnan(by_log({"a": log}, scale, "u")["a"].values[0, 0])
-    assert ranked(log, "u").values[0, 1] == 1
-    assert figures.map_png(np.array([[np.nan, 0.5]])).getpixel((0, 0))[3] == 0
-
-
-def test_values_in_words():
-    assert power(np.log(0.52)) == "0.52" and power(np.log(0.0086)) == "0.0086" and power(-4000.0) == "10⁻¹⁷³⁷" and power(np.log(8.3)) == "8.3"
 
 
 # --- figures.py, plots.py ---
@@ -198,6 +164,10 @@ def test_a_heat_map_is_one_pixel_per_cell_without_loss():
     )  # 64 of 62 pixels: the last cell hangs over
     part = figures.heat(np.zeros((50, 70)), Grid(0, (50, 70), (62, 41), 1, 3))  # the margin is cut off
     assert "left:0.0000%" in part and "width:100.0000%" in part
+
+
+def test_holes_are_transparent():
+    assert figures.map_png(np.array([[np.nan, 0.5]])).getpixel((0, 0))[3] == 0
 
 
 def test_marks_lie_in_the_middle_of_their_cells():
@@ -315,7 +285,8 @@ def films(tmp_path_factory):
     """Two films with different steps."""
     folder = tmp_path_factory.mktemp("family")
     for method, steps in (("cut", (0, 10, 20)), ("negcut", (0, 15))):
-        made = film.Film(folder / f"{method}.film", "horse2zebra-drawn", 20, (12, 16))
+        pictures = partial(sample_pictures.for_film, "horse2zebra-drawn", film.SIZE)
+        made = film.Film(folder / f"{method}.film", pictures, 20, (12, 16))
         generator = tiny(method).generator
         for step in steps:
             made.record(step, generator, torch.device("cpu"))

@@ -1,0 +1,216 @@
+"""Model cards: of a family, with curves and sheets of pictures; and of a model on the Hugging Face Hub.
+
+    from qsneg.sharing.cards import sheet
+    sheet(Path("checkpoints/day2sunset"), ["cut"]).show()
+"""
+
+import json
+import re
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from PIL import Image
+
+from qsneg.config import DRAWN, TITLES, ModelConfig
+from qsneg.image_io import to_tensor
+from qsneg.metrics.structure import edge_agreement
+from qsneg.rendering.colormaps import COLOURS
+from qsneg.rendering.sample_pictures import showable
+from qsneg.rendering.sheets import INK, grid
+from qsneg.training.commands import command, stages
+from qsneg.translate import Translator, load
+from qsneg.weights import Weights
+
+WORST, WORST_OF = 3, 24  # cases shown, of so many pictures
+PAPERS = {
+    "cut": "[CUT](https://arxiv.org/abs/2007.15651)", "qs-attn": "[QS-Attn](https://arxiv.org/abs/2203.08483)",
+    "negcut": "[NEGCUT](https://arxiv.org/abs/2108.04547)", "cyclegan": "[CycleGAN](https://arxiv.org/abs/1703.10593)",
+}  # fmt: skip
+FACTS = ("data", "steps", "seed", "crop", "resize", "batch", "minutes", "machine", "torch")  # of the card
+
+
+# --- a family ---
+
+
+def curves(target: Path, methods: list[str]):
+    """A figure: losses, and the figures on test pictures, against steps."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    rows = {m: [json.loads(l) for l in (target / f"{m}.metrics.jsonl").read_text().splitlines()] for m in methods}
+    figures = [k for k in ("background", "luminance", "swd") if any(k in r for lines in rows.values() for r in lines)]
+    panels = [("NCE", "contrastive loss (nats)"), ("G_GAN", "generator's GAN loss"), *((k, k + ", relative to the input") for k in figures)]
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3), layout="constrained")
+    for axis, (key, title) in zip(axes, panels):
+        for method, lines in rows.items():
+            points = [(r["step"], r[key]) for r in lines if key in r]
+            steps, values = np.array(points).T
+            if key not in figures:  # many noisy points: a running mean
+                width = max(1, len(values) // 40)
+                values = np.convolve(values, np.ones(width) / width, "valid")
+                steps = steps[len(steps) - len(values) :]
+            axis.plot(steps, values, color=COLOURS[method], label=TITLES[method], lw=1.4)
+        axis.set(title=title, xlabel="step")
+        axis.title.set_size(9)
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.set_ylim(bottom=0)
+    axes[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def family_card(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str:
+    """The model card in Markdown, from the metadata of the files."""
+    cards = [card for _, card in found.values()]
+    about = target / "DATA.md"
+    data = about.read_text().strip() if about.is_file() else f"Data: `{cards[0]['data']}`."
+    figures = sorted({k for card in cards for k in card.get("last", {}) if k != "step"})
+    head = ["method", "steps", "seed", "minutes", "machine", *(f"{k} last / best" for k in figures)]
+    table = [head, ["---"] * len(head)]
+    for config, card in found.values():
+        row = [TITLES[config.method], card["steps"], card["seed"], card["minutes"], card["machine"]]
+        for key in figures:
+            last, best = card.get("last", {}), card.get("best", {})
+            row.append(f"{last.get(key, '–')} / " + (f"{best[key]} (step {best['step']})" if key in best else "–"))
+        table.append(row)
+    lines = "\n".join("| " + " | ".join(map(str, row)) + " |" for row in table)
+    commands = "\n".join(command(config, card, target.name) for config, card in found.values())
+    first = next(iter(found.values()))
+    crops = "-, then ".join(dict.fromkeys(str(stage["train_config"]["crop"]) for stage in stages(first[1])))
+    return f"""# {target.name}
+
+{data}
+
+## Models
+
+{lines}
+
+Figures are relative to the untranslated pictures (1 = nothing done): `background` and `luminance` are the errors
+against the true counterparts of drawn test scenes, `swd` the sliced Wasserstein distance to the target domain's test
+pictures; `edges` and `self_similarity` are correlations with the source (1 = all of its structure kept). "Last" is the
+shipped model, measured on all test pictures; "best" the least `background` or `swd` measured, on the way on the first
+64 test pictures.
+All are generators of width {first[0].width} with {first[0].blocks} blocks, trained on {crops}-pixel crops; what is shipped is the
+exponential moving average of the generator, in float16.
+
+## Pictures
+
+![Translations of pictures that may be shown](sheet.webp)
+
+The worst cases of each model among {WORST_OF} such pictures, by how little of the source's edges they keep (the number):
+
+![The pictures of which each model keeps least](worst.webp)
+
+## Training
+
+```
+{commands}
+python -m qsneg publish {" ".join(f"runs/{target.name}-{m}" for m in found)} --family {target.name}
+```
+
+torch {first[1]["torch"]}. The same command with the same seed repeats a run bit for bit on one machine and one version of the
+code; elsewhere, and with later versions, weights differ in rounding.
+
+![Losses and figures during training](curves.png)
+"""
+
+
+def models(target: Path, methods: list[str]) -> dict[str, Translator]:
+    return {m: load(target / f"{m}.safetensors") for m in methods}
+
+
+def sheet(target: Path, methods: list[str], size: int = 256) -> Image.Image:
+    """Rows of pictures that may be shown; columns: source, each method, and for drawn scenes the counterpart."""
+    found = models(target, methods)
+    drawn = target.name == DRAWN
+    heads = ["source", *methods] + (["counterpart"] if drawn else [])
+    rows = []
+    for source, counterpart in showable(target.name, 6 if drawn else 7, size):
+        cells = [source, *(model.translate(source) for model in found.values())] + ([counterpart] if drawn else [])
+        rows.append([(cell, "") for cell in cells])
+    return grid([(TITLES.get(h, h), COLOURS[h]) for h in heads], rows)
+
+
+def worst(target: Path, methods: list[str], size: int = 256, count: int = WORST_OF, keep: int = WORST) -> Image.Image:
+    """For each method a pair of columns, source and translation: the pictures with the least edge agreement, worst first."""
+    columns = []
+    sources = [source for source, _ in showable(target.name, count, size)]
+    for model in models(target, methods).values():
+        results = [model.translate(source) for source in sources]
+        agreement = edge_agreement(*(torch.cat([to_tensor(p) for p in pictures]) for pictures in (sources, results)))
+        order = agreement.argsort()[:keep].tolist()
+        columns += [[(sources[i], "") for i in order], [(results[i], f"{agreement[i]:.2f}") for i in order]]
+    heads = [head for m in methods for head in (("source", INK), (TITLES[m], COLOURS[m]))]
+    return grid(heads, [list(row) for row in zip(*columns)])
+
+
+# --- a model on the Hub ---
+
+
+def hub_card(repository: str, model: Weights, licence: str | None = None) -> str:
+    """The model card in Markdown with the Hub's front matter: data, steps, seed, figures, how to load it.
+
+    Raises:
+        ValueError: if the licence is not spelt as the Hub's identifiers are.
+    """
+    if licence and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", licence):
+        raise ValueError(f"'{licence}' is no licence as the Hub spells them: write it like mit, apache-2.0 or cc-by-4.0.")
+    c, card = model.config, model.card
+    base = c.method.removeprefix("fast")
+    tags = ["qsneg", "image-to-image", "unpaired", "gan", c.method]
+    front = ["library_name: qsneg", "pipeline_tag: image-to-image", "tags:", *(f"- {tag}" for tag in tags)]
+    front += [f"license: {licence}"] if licence else []
+    rows = [("method", model.title), ("generator", f"width {c.width}, {c.blocks} blocks, {c.resampling} resampling"),
+            *((name, card[name]) for name in FACTS if name in card)]  # fmt: skip
+    rows += [(f"imported {part.replace('_', ' ')}", name) for part, name in plain(card.get("imported")).items()]
+    for when in ("last", "best"):
+        values = plain(card.get(when))
+        step = f" (step {values['step']})" if "step" in values else ""
+        rows += [(f"{name}, {when}", f"{value}{step}") for name, value in values.items() if name != "step"]
+    table = "\n".join(f"| {cell(name)} | {cell(value)} |" for name, value in rows)
+    paper = f"\n\nPaper: {PAPERS[base]}." if base in PAPERS else ""
+    lacks = f"\n\n{model.lacks(negatives=True)} It translates all the same." if model.lacks(negatives=True) else ""
+    relative = "Figures are relative to the untranslated pictures (1 = nothing done, lower is better)."
+    figures = f"\n\n{relative}" if card.get("last") else ""
+    return f"""---
+{chr(10).join(front)}
+---
+# {repository.split("/")[-1]}
+
+An unpaired image-to-image translator: one feed-forward generator, saved in float16.{paper}{lacks}
+
+| | |
+| --- | --- |
+{table}{figures}
+
+## Use
+
+```python
+import qsneg
+from PIL import Image
+
+model = qsneg.load("{repository}")
+model.translate(Image.open("photo.jpg")).save("translated.png")
+```
+
+On the command line: `python -m qsneg translate photos --checkpoint {repository} --out translated`.
+{training(c, card)}"""
+
+
+def training(config: ModelConfig, card: dict) -> str:
+    """The section on how to train it again; empty where the file does not say."""
+    try:
+        return f"\n## Training\n\n```\n{command(config, card)}\n```\n"
+    except (KeyError, TypeError, AttributeError):  # a card by others: anything may be missing
+        return ""
+
+
+def plain(value: object) -> dict:
+    return value if isinstance(value, dict) else {}
+
+
+def cell(value: object) -> str:
+    """A value in a cell of a Markdown table."""
+    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")

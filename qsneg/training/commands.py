@@ -1,0 +1,51 @@
+"""The stages of a run, and the commands that repeat them, from what a model's card says.
+
+    from qsneg.training.commands import command
+    print(command(*weights.read_metadata(weights.find("day2sunset/cut"))))
+"""
+
+import dataclasses
+import json
+
+from qsneg.config import ModelConfig, TrainConfig
+
+
+def stages(card: dict) -> list[dict]:
+    """The stages of a run, {"steps", "train_config", "loss_weights"} each: one, unless settings were changed on resuming.
+    What an older version did not have, and so did not record, has its default; weights of losses are those of the
+    stage after, and in the last one those of the model."""
+    found, weights = [], {}
+    for stage in reversed([*card.get("stages", []), card]):
+        weights = stage.get("loss_weights", weights)
+        found.insert(0, {"steps": stage["steps"], "loss_weights": weights,
+                         "train_config": dataclasses.asdict(TrainConfig()) | stage["train_config"]})  # fmt: skip
+    return found
+
+
+def command(config: ModelConfig, card: dict, family: str | None = None) -> str:
+    """The commands that train a model again, a line for every stage: each setting that differs from the default, or
+    from the stage before, as a flag. The run is named after the family, or after the data."""
+    out = f"runs/{family or card['data']}-{config.method}"
+    before = dataclasses.asdict(ModelConfig(config.method)) | dataclasses.asdict(TrainConfig())
+    lines = []
+    for stage in stages(card):
+        values = dataclasses.asdict(config) | stage["loss_weights"] | stage["train_config"]
+        data = values["data"]
+        start = f"{'' if data == before['data'] else data + ' '}--resume" if lines else f"{data} --method {config.method}"
+        ends_early = stage["steps"] < stage["train_config"]["steps"]  # it was stopped there
+        lines.append(f"python -m qsneg train {start} {flags(values, before)} --out {out}"
+                     + (f"   # stopped at step {stage['steps']}" if ends_early else ""))  # fmt: skip
+        before = values
+    return "\n".join(lines)
+
+
+def flags(values: dict, before: dict) -> str:
+    """The settings in `values` that are others in `before`, as flags."""
+    texts = []
+    for name, value in values.items():
+        if name in ("method", "data", "device", "workers") or json.dumps(value) == json.dumps(before.get(name)):
+            continue
+        name = name.replace("_", "-")
+        text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        texts.append(f"--no-{name}" if value is False else f"--{name}" if value is True else f"--{name} {text}")
+    return " ".join(texts)

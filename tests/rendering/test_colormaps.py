@@ -1,0 +1,37 @@
+"""Colour scales: one for several maps, raw values at the ticks."""
+
+import numpy as np
+import pytest
+
+from qsneg.rendering.colormaps import by_log, linear, power, ranked
+
+
+def test_scales_are_shared_and_say_raw_values():
+    logs = {"a": np.log(np.array([[0.1, 1.0], [2.0, 4.0]])), "b": np.full((2, 2), -4000.0)}
+    straight = by_log(logs, "linear", "nats")
+    assert straight["a"].limits == straight["b"].limits == (0, pytest.approx(4)) and straight["a"].ticks == [
+        "0",
+        "2",
+        "4",
+    ]
+    assert straight["a"].values[1, 1] == 1 and straight["b"].values.max() < 1e-100
+    ranks = by_log(logs, "by rank", "nats")
+    assert ranks["a"].values.ravel().tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    assert (ranks["b"].values == 0.5).all() and ranks["b"].ticks[0] == "10⁻¹⁷³⁷"
+    log = by_log(logs, "logarithmic", "nats")
+    assert log["a"].limits == log["b"].limits and "clip" in log["a"].label
+    shared = linear({"a": np.array([0.0, 1]), "b": np.array([2.0, 3])}, "u", (0.0, 3.0))
+    assert shared["a"].values.tolist() == pytest.approx([0, 1 / 3]) and shared["a"].ticks == ["0", "1.5", "3"]
+    assert linear({"a": np.arange(1000.0)}, "u", (100.0, None))["a"].ticks == ["≤ 100", "547", "≥ 994"]
+    assert linear({"a": np.array([-0.5, 0.5])}, "u", (-0.5, 0.5))["a"].ticks[0] == "−0.5"
+
+
+def test_holes_stay_holes():
+    log = np.array([[np.nan, -1.0], [-2.0, -3.0]])
+    for scale in ("linear", "logarithmic", "by rank"):
+        assert np.isnan(by_log({"a": log}, scale, "u")["a"].values[0, 0])
+    assert ranked(log, "u").values[0, 1] == 1
+
+
+def test_values_in_words():
+    assert power(np.log(0.52)) == "0.52" and power(np.log(0.0086)) == "0.0086" and power(-4000.0) == "10⁻¹⁷³⁷" and power(np.log(8.3)) == "8.3"
