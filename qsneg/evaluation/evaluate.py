@@ -5,8 +5,8 @@
 
 Every model translates the same test pictures once, and everything is measured on these translations: the figures of
 `qsneg.metrics.score` (those in the models' cards), and the columns below. Beside the models stand the untranslated
-pictures and, on drawn scenes, the true counterparts. Writes evaluation.md, evaluation.json, evaluation.png (a dot plot) and
-examples.png.
+pictures and, on drawn scenes, the true counterparts. Writes evaluation.md, evaluation.json, evaluation.png (a dot plot)
+and examples.png.
 """
 
 import json

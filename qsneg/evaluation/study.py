@@ -152,8 +152,9 @@ class Study:
              "share_of_denominator": float(np.mean(self.denominator[layer, group])) if (layer, group) in self.denominator else None}
             for (layer, group), values in self.similar.items()
         ]  # fmt: skip
+        shares = (10, 25, 50, 75, 90)  # percent
         entropy = [
-            {"layer": layer, "label": LABELS[label], **{f"{q}%": float(np.percentile(v, q)) for q in (10, 25, 50, 75, 90)}}
+            {"layer": layer, "label": LABELS[label], **{f"{q}%": float(np.percentile(v, q)) for q in shares}}
             for (layer, label), v in sorted(self.entropies.items())
         ]
         underflow = {str(layer): float(np.mean(v)) for layer, v in self.underflow.items()}

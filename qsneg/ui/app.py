@@ -179,7 +179,8 @@ class App:
         try:
             if not isinstance(index, int) or not isinstance(size, int):
                 raise ValueError("The index and the size must be whole numbers.")
-            return tuple(stored(sample_pictures.scene(sample_pictures.test_seed(index), size, d), "scene", index, d) for d in "AB")
+            seed = sample_pictures.test_seed(index)
+            return tuple(stored(sample_pictures.scene(seed, size, d), "scene", index, d) for d in "AB")
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from None
 

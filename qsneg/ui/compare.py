@@ -191,7 +191,8 @@ class Models:
         width, height = image_io.short_size(source.image.size, size)
         if width * height > limits.TRANSLATED:
             raise Refused("size", f"At this working size the picture would have {width * height / 1e6:.0f} megapixels, "
-                                  f"and at most {limits.TRANSLATED / 1e6:.0f} are translated: crop it, or choose a smaller size.")
+                                  f"and at most {limits.TRANSLATED / 1e6:.0f} are translated: crop it, or choose a "
+                                  "smaller size.")
         translator = self.translator(family, method)
         start = time.perf_counter()
         try:

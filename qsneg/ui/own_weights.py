@@ -40,10 +40,12 @@ class Opened:
         path = Path(path)
         try:
             if path.stat().st_size > limits.OWN_FILE_BYTES:
-                raise ValueError(f"'{path}' is larger than the {limits.OWN_FILE_BYTES >> 20} MB that can be opened here.")
+                most = f"{limits.OWN_FILE_BYTES >> 20} MB"
+                raise ValueError(f"'{path}' is larger than the {most} that can be opened here.")
             weights = importing.open_file(path)
             if max(weights.config.patches, weights.config.window**2) > limits.OWN_PATCHES:
-                raise ValueError(f"'{path}' asks for more than {limits.OWN_PATCHES} negatives or window positions, too many here.")
+                most = limits.OWN_PATCHES
+                raise ValueError(f"'{path}' asks for more than {most} negatives or window positions, too many here.")
             weights.path = None
             translator = Translator(weights, self.device)
             translator.translate(Image.new("RGB", (64, 64)))  # whether it works

@@ -324,7 +324,8 @@ def test_only_pictures_of_the_wanted_folders_are_unpacked(tmp_path):
              "some/trainA/run.sh": b"1", "readme.txt": b"1", "some\\trainB\\deep\\7.png": picture(7)}  # fmt: skip
     path = tmp_path / "a.zip"
     path.write_bytes(zipped({**SMALL, **extra, "some/trainA/broken.png": b"nothing"}))
-    prepared = paper_sets.prepare("mine", tmp_path / "out", archive=path, url="https://example.org/a.zip", progress=False)
+    url = "https://example.org/a.zip"
+    prepared = paper_sets.prepare("mine", tmp_path / "out", archive=path, url=url, progress=False)
     assert prepared.counts == {"trainA": 2, "trainB": 3, "testA": 2, "testB": 2} and prepared.smallest == 36
     assert prepared.broken == ["trainA/broken.png"]
     assert any("broken.png" in line for line in paper_sets.in_words(prepared, tmp_path / "out"))

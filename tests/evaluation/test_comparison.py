@@ -1,6 +1,7 @@
 """The comparison in miniature: runs are trained once, go on after a stop, and end up in one table."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -106,7 +107,7 @@ def test_equal_budget_and_the_papers_settings():
     train = configs["CUT"][1]
     assert (train.steps, train.seed, train.resize, train.crop) == (3000, 1, 128, 128)
     assert len({model for model, _ in configs.values()}) == len(configs) == 6
-    assert run_folder(comparison.Path("o"), "QS-Attn local+global", 2) == comparison.Path("o/runs/qs-attn-local+global-2")
+    assert run_folder(Path("o"), "QS-Attn local+global", 2) == Path("o/runs/qs-attn-local+global-2")
 
 
 def test_spread():
