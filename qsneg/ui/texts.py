@@ -1,5 +1,5 @@
-"""Words of the app: of families, of papers, and what the pages say of themselves, two sentences on what is seen and how to
-read it, the formula, the paper."""
+"""Words of the app: of families, of papers, and what the pages say of themselves (two sentences on what is seen and how
+to read it, the formula, the paper)."""
 
 FAMILIES = {
     "day2sunset": ("Photograph to sunset", "Trained on photographs of skies: animals may turn orange."),
