@@ -1,8 +1,8 @@
 """qsneg: contrastive image-to-image translation (CUT, QS-Attn, NEGCUT), and a look at what goes on inside.
 
-    import qsneg
-    model = qsneg.load("horse2zebra-drawn/cut")     # a name under checkpoints/, a path, or a Hugging Face id
-    result = model.translate(image)                 # PIL image in, PIL image out
+import qsneg
+model = qsneg.load("horse2zebra-drawn/cut")     # a name under checkpoints/, a path, or a Hugging Face id
+result = model.translate(image)                 # PIL image in, PIL image out
 """
 
 __version__ = "0.1.0"

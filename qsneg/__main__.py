@@ -42,7 +42,9 @@ def train(
     method: Annotated[Optional[str], typer.Option(help=", ".join(METHODS) + " (default: cut)")] = None,
     out: Annotated[Path, typer.Option(help="folder of the run")],
     preset: Annotated[Optional[str], typer.Option(help=", ".join(PRESETS) + " (default: paper)")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out, with the settings given here changed")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="continue the run in --out, with the settings given here changed")
+    ] = False,
     **fields,
 ):
     """Train a model; --resume continues a run that was stopped, or one that is finished with more --steps."""
@@ -81,8 +83,12 @@ def translate(
     paths: Annotated[list[Path], typer.Argument(help="pictures and folders")],
     checkpoint: Annotated[str, typer.Option(help="a name such as day2sunset/cut, a path, or a Hugging Face id")],
     out: Annotated[Path, typer.Option(help="folder to write to")],
-    size: Annotated[Optional[int], typer.Option(help="short side of the results in pixels; unset: as the inputs")] = None,
-    margin: Annotated[Optional[int], typer.Option(help="mirrored margin in pixels, cut off again (default: 32); 0: none")] = None,
+    size: Annotated[
+        Optional[int], typer.Option(help="short side of the results in pixels; unset: as the inputs")
+    ] = None,
+    margin: Annotated[
+        Optional[int], typer.Option(help="mirrored margin in pixels, cut off again (default: 32); 0: none")
+    ] = None,
     device: str = "auto",
 ):
     """Translate pictures, and folders of pictures recursively."""
@@ -113,7 +119,9 @@ def data(
         print(paper_sets.listing())
         return
     if name is None or out is None:
-        raise ValueError("Say which set and which new folder: data horse2zebra --out data/horse2zebra (--list: all sets).")
+        raise ValueError(
+            "Say which set and which new folder: data horse2zebra --out data/horse2zebra (--list: all sets)."
+        )
     if source and url:
         raise ValueError("Give --from for what is here or --url for what is to be fetched, not both.")
     if name == paper_sets.CITYSCAPES and source:
@@ -170,7 +178,9 @@ def score(
 def evaluate(
     checkpoints: Annotated[list[str], typer.Argument(help="names, paths or Hugging Face ids")],
     out: Annotated[Path, typer.Option(help="folder to write to")],
-    data: Annotated[str, typer.Option(help="horse2zebra-drawn, or a folder with testA and testB")] = "horse2zebra-drawn",
+    data: Annotated[
+        str, typer.Option(help="horse2zebra-drawn, or a folder with testA and testB")
+    ] = "horse2zebra-drawn",
     count: Annotated[Optional[int], typer.Option(help="test pictures; unset: 200 scenes, or all of a folder")] = None,
     size: Annotated[int, typer.Option(help="side of the pictures in pixels; the models' cards have 128")] = 128,
     inception: Annotated[Optional[str], typer.Option(help="weights for FID and KID: their file, or download")] = None,
@@ -199,7 +209,9 @@ def segmenter(
     from qsneg.metrics.segmenter import SegmenterConfig, train
 
     if out.suffix != ".safetensors" or out.exists():
-        raise ValueError(f"'{out}' {'is already there' if out.exists() else 'does not end in .safetensors'}: choose another --out.")
+        raise ValueError(
+            f"'{out}' {'is already there' if out.exists() else 'does not end in .safetensors'}: choose another --out."
+        )
     card = train(SegmenterConfig(steps=steps, batch=batch, size=size, scenes=scenes, seed=seed, device=device), out)
     print(f"Mean IoU on true pictures: {card['figures']['mean_iou']:.3f}. Written: {out}")
 
@@ -260,7 +272,9 @@ def study(
 @cli.command()
 def publish(
     family: Annotated[str, typer.Option(help="folder under checkpoints/")],
-    runs: Annotated[list[Path] | None, typer.Argument(help="finished runs, one per method; none: only the card anew")] = None,
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="finished runs, one per method; none: only the card anew")
+    ] = None,
 ):
     """Copy finished runs into checkpoints/ and write the family's model card."""
     from qsneg.sharing.publish import publish
@@ -328,7 +342,9 @@ def bench(
     rounds: Annotated[int, typer.Option(help="measurements of each side")] = 3,
     device: str = "auto",
     profile: Annotated[bool, typer.Option("--profile", help="also print where a step's time goes")] = False,
-    inspection: Annotated[bool, typer.Option("--inspection", help="time inspection instead: entropies, a click")] = False,
+    inspection: Annotated[
+        bool, typer.Option("--inspection", help="time inspection instead: entropies, a click")
+    ] = False,
 ):
     """Time training steps and translation against a plain float32 version, both in one run."""
     from qsneg.evaluation import speed

@@ -1,6 +1,6 @@
 """Configuration: typed dataclasses, one comment under each field. Everything can be set by flag.
 
-    python -m qsneg train --help
+python -m qsneg train --help
 """
 
 import dataclasses
@@ -9,8 +9,14 @@ from dataclasses import dataclass
 
 DRAWN = "horse2zebra-drawn"  # the data set that draws itself
 METHODS = ("cut", "fastcut", "qs-attn", "negcut", "fastnegcut")
-TITLES = {"cut": "CUT", "fastcut": "FastCUT", "qs-attn": "QS-Attn", "negcut": "NEGCUT", "fastnegcut": "FastNEGCUT",
-          "cyclegan": "CycleGAN"}
+TITLES = {
+    "cut": "CUT",
+    "fastcut": "FastCUT",
+    "qs-attn": "QS-Attn",
+    "negcut": "NEGCUT",
+    "fastnegcut": "FastNEGCUT",
+    "cyclegan": "CycleGAN",
+}
 LOSS_WEIGHTS = ("lambda_gan", "lambda_nce", "lambda_diversity")  # settings of a model that a run may change on its way
 FOREIGN = ("cyclegan",)  # generators of the same family, trained elsewhere by other means: imported, never trained
 
@@ -77,7 +83,9 @@ class ModelConfig:
         if len(set(self.layers)) < len(self.layers):
             raise ValueError(f"Each feature layer can be named once; got {self.layers}.")
         if not self.layers or min(self.layers) < 0 or max(self.layers) > last:
-            raise ValueError(f"Feature layers must lie between 0 and {last}, the last residual block; got {self.layers}.")
+            raise ValueError(
+                f"Feature layers must lie between 0 and {last}, the last residual block; got {self.layers}."
+            )
 
     @property
     def last_layer(self) -> int:
@@ -186,8 +194,19 @@ PRESETS: dict[str, dict] = {
     # two CPU cores: about an hour
     "drawn": SMALL | dict(resize=128, resize_max=256, decay=1.0),
     # as small, for horse2zebra-drawn: scenes of several sizes, and a learning rate that falls from the first step
-    "debug": dict(width=8, disc_width=8, patches=16, dim=32, crop=64, resize=72, steps=10, scenes=8, log_every=1,
-                  sample_every=5, save_every=5),
+    "debug": dict(
+        width=8,
+        disc_width=8,
+        patches=16,
+        dim=32,
+        crop=64,
+        resize=72,
+        steps=10,
+        scenes=8,
+        log_every=1,
+        sample_every=5,
+        save_every=5,
+    ),
     # ten steps in seconds, to see that everything runs
 }
 

@@ -1,7 +1,7 @@
 """Where and in which precision to compute: device, autocast, memory layout.
 
-    from qsneg import device
-    place = device.pick("auto")
+from qsneg import device
+place = device.pick("auto")
 """
 
 import contextlib
@@ -76,5 +76,7 @@ def machine(device: torch.device) -> str:
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        name = next((l.split(":")[1].strip() for l in info.read_text().splitlines() if l.startswith("model name")), name)
+        name = next(
+            (l.split(":")[1].strip() for l in info.read_text().splitlines() if l.startswith("model name")), name
+        )
     return f"{name}, {describe(device)}"

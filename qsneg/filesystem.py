@@ -1,12 +1,12 @@
 """Files and folders: the pictures in a folder, and a folder to write into.
 
-    from qsneg.filesystem import find_images, output_folder, readable
+from qsneg.filesystem import find_images, output_folder, readable
 """
 
 import os
 import sys
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from PIL import Image
@@ -31,7 +31,7 @@ def readable(folder: Path | str) -> Iterator[Image.Image]:
             yield picture
 
 
-@lru_cache(maxsize=None)
+@cache
 def say_once(text: str) -> None:
     print(text, file=sys.stderr)
 

@@ -1,6 +1,6 @@
 """Pictures in: any file or PIL image to upright RGB; and to and from tensors.
 
-    python -c "from qsneg.image_io import read, resize_short; resize_short(read('photo.jpg'), 256).save('small.png')"
+python -c "from qsneg.image_io import read, resize_short; resize_short(read('photo.jpg'), 256).save('small.png')"
 """
 
 import warnings

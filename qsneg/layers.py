@@ -1,6 +1,6 @@
 """Layers: norm, padding and blur, right and fast on every device. Shapes: B batch, C channels, H×W the grid.
 
-    python -c "import torch; from qsneg.layers import BlurDown; print(BlurDown(8)(torch.rand(1, 8, 64, 64)).shape)"
+python -c "import torch; from qsneg.layers import BlurDown; print(BlurDown(8)(torch.rand(1, 8, 64, 64)).shape)"
 """
 
 import torch

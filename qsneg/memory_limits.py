@@ -1,7 +1,7 @@
 """What fits in memory: the bytes that translating a picture needs, those that are free, and the size that would fit.
 
-    from qsneg.memory_limits import check_fits
-    check_fits((6000, 4000), 64, torch.device("cpu"))       # raises TooLarge, which names the size that fits
+from qsneg.memory_limits import check_fits
+check_fits((6000, 4000), 64, torch.device("cpu"))       # raises TooLarge, which names the size that fits
 """
 
 import os

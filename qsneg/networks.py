@@ -23,8 +23,13 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         self.conv_block = nn.Sequential(
-            ReflectPad(1), nn.Conv2d(channels, channels, 3), InstanceNorm(), nn.ReLU(True),
-            ReflectPad(1), nn.Conv2d(channels, channels, 3), InstanceNorm(),
+            ReflectPad(1),
+            nn.Conv2d(channels, channels, 3),
+            InstanceNorm(),
+            nn.ReLU(True),
+            ReflectPad(1),
+            nn.Conv2d(channels, channels, 3),
+            InstanceNorm(),
         )
 
     def forward(self, x: Tensor) -> Tensor:  # B×C×H×W -> B×C×H×W
@@ -46,22 +51,42 @@ class Generator(nn.Module):
         first = [ReflectPad(3), nn.Conv2d(3, w, 7), InstanceNorm(), nn.ReLU(True)]  # 0–3
         if resampling == "blur":
             down = [
-                nn.Conv2d(w, 2 * w, 3, padding=1), InstanceNorm(), nn.ReLU(True), BlurDown(2 * w),  # 4–7
-                nn.Conv2d(2 * w, 4 * w, 3, padding=1), InstanceNorm(), nn.ReLU(True), BlurDown(4 * w),  # 8–11
+                nn.Conv2d(w, 2 * w, 3, padding=1),
+                InstanceNorm(),
+                nn.ReLU(True),
+                BlurDown(2 * w),  # 4–7
+                nn.Conv2d(2 * w, 4 * w, 3, padding=1),
+                InstanceNorm(),
+                nn.ReLU(True),
+                BlurDown(4 * w),  # 8–11
             ]
             up = [
-                BlurUp(4 * w), nn.Conv2d(4 * w, 2 * w, 3, padding=1), InstanceNorm(), nn.ReLU(True),
-                BlurUp(2 * w), nn.Conv2d(2 * w, w, 3, padding=1), InstanceNorm(), nn.ReLU(True),
+                BlurUp(4 * w),
+                nn.Conv2d(4 * w, 2 * w, 3, padding=1),
+                InstanceNorm(),
+                nn.ReLU(True),
+                BlurUp(2 * w),
+                nn.Conv2d(2 * w, w, 3, padding=1),
+                InstanceNorm(),
+                nn.ReLU(True),
             ]
         else:
             down = [
-                nn.Conv2d(w, 2 * w, 3, stride=2, padding=1), InstanceNorm(), nn.ReLU(True),  # 4–6
-                nn.Conv2d(2 * w, 4 * w, 3, stride=2, padding=1), InstanceNorm(), nn.ReLU(True),  # 7–9
+                nn.Conv2d(w, 2 * w, 3, stride=2, padding=1),
+                InstanceNorm(),
+                nn.ReLU(True),  # 4–6
+                nn.Conv2d(2 * w, 4 * w, 3, stride=2, padding=1),
+                InstanceNorm(),
+                nn.ReLU(True),  # 7–9
             ]
             double = dict(kernel_size=3, stride=2, padding=1, output_padding=1)  # doubles the grid exactly
             up = [
-                nn.ConvTranspose2d(4 * w, 2 * w, **double), InstanceNorm(), nn.ReLU(True),
-                nn.ConvTranspose2d(2 * w, w, **double), InstanceNorm(), nn.ReLU(True),
+                nn.ConvTranspose2d(4 * w, 2 * w, **double),
+                InstanceNorm(),
+                nn.ReLU(True),
+                nn.ConvTranspose2d(2 * w, w, **double),
+                InstanceNorm(),
+                nn.ReLU(True),
             ]
         inner = [ResidualBlock(4 * w) for _ in range(blocks)]  # 12–20 with 9 blocks; strided: 10–18
         last = [ReflectPad(3), nn.Conv2d(w, 3, 7), nn.Tanh()]
@@ -103,10 +128,20 @@ class Discriminator(nn.Module):
         super().__init__()
         w = width
         self.model = nn.Sequential(
-            nn.Conv2d(3, w, 4, padding=1), nn.LeakyReLU(0.2, True), BlurDown(w),  # 0–2
-            nn.Conv2d(w, 2 * w, 4, padding=1), InstanceNorm(), nn.LeakyReLU(0.2, True), BlurDown(2 * w),  # 3–6
-            nn.Conv2d(2 * w, 4 * w, 4, padding=1), InstanceNorm(), nn.LeakyReLU(0.2, True), BlurDown(4 * w),  # 7–10
-            nn.Conv2d(4 * w, 8 * w, 4, padding=1), InstanceNorm(), nn.LeakyReLU(0.2, True),  # 11–13
+            nn.Conv2d(3, w, 4, padding=1),
+            nn.LeakyReLU(0.2, True),
+            BlurDown(w),  # 0–2
+            nn.Conv2d(w, 2 * w, 4, padding=1),
+            InstanceNorm(),
+            nn.LeakyReLU(0.2, True),
+            BlurDown(2 * w),  # 3–6
+            nn.Conv2d(2 * w, 4 * w, 4, padding=1),
+            InstanceNorm(),
+            nn.LeakyReLU(0.2, True),
+            BlurDown(4 * w),  # 7–10
+            nn.Conv2d(4 * w, 8 * w, 4, padding=1),
+            InstanceNorm(),
+            nn.LeakyReLU(0.2, True),  # 11–13
             nn.Conv2d(8 * w, 1, 4, padding=1),  # 14
         )
         initialise(self)

@@ -128,7 +128,9 @@ def read_metadata(path: Path | str) -> tuple[ModelConfig, dict]:
         known = {f.name for f in dataclasses.fields(ModelConfig)}
         return ModelConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}), card
     except (TypeError, ValueError) as error:
-        raise ValueError(f"The metadata of '{path}' cannot be read ({str(error).rstrip('.')}): train or import it again.") from None
+        raise ValueError(
+            f"The metadata of '{path}' cannot be read ({str(error).rstrip('.')}): train or import it again."
+        ) from None
 
 
 def load(name: Path | str, folder: Path | str | None = None) -> Weights:
@@ -152,7 +154,9 @@ def load(name: Path | str, folder: Path | str | None = None) -> Weights:
                                  f"{in_words(found)} and should be {in_words(shapes[name])}.")  # fmt: skip
         missing, unexpected = shapes.keys() - states[part].keys(), states[part].keys() - shapes.keys()
         if missing or unexpected:
-            raise ValueError(f"'{path}' is incomplete: {part} lacks {len(missing)} tensors and has {len(unexpected)} unknown ones.")
+            raise ValueError(
+                f"'{path}' is incomplete: {part} lacks {len(missing)} tensors and has {len(unexpected)} unknown ones."
+            )
     weights = Weights.empty(config, states)
     weights.card, weights.path = card, path
     for part, net in weights.parts().items():
@@ -184,7 +188,9 @@ def find(name: Path | str, folder: Path | str | None = None) -> Path:
         if path.is_file():
             return path
     if Path(name).is_dir():
-        raise FileNotFoundError(f"The folder '{name}' has no model.safetensors: give a weights file, or the folder of a run.")
+        raise FileNotFoundError(
+            f"The folder '{name}' has no model.safetensors: give a weights file, or the folder of a run."
+        )
     parts = str(name).split("/")
     families = {p.parent.name for p in available(folder)}
     if len(parts) in (2, 3) and parts[0] not in (*families, "", ".", "..") and not Path(name).suffix == ".pth":

@@ -42,8 +42,9 @@ def load(folder: Path, dtype: torch.dtype) -> tuple[CUT, dict[str, torch.Tensor]
     """The method with the folder's weights, and the folder's arrays."""
     with np.load(folder / "expected.npz") as z:
         expected = {k: torch.from_numpy(np.asarray(z[k])) for k in z.files}
-    expected = {k: v.to(dtype) if v.is_floating_point() and k.startswith(("real", "noise")) else v
-                for k, v in expected.items()}
+    expected = {
+        k: v.to(dtype) if v.is_floating_point() and k.startswith(("real", "noise")) else v for k, v in expected.items()
+    }
     weights = {
         part: torch.load(path, map_location="cpu", weights_only=True)
         for part in ("G", "F", "D", "N", "F_")
@@ -67,7 +68,9 @@ def load(folder: Path, dtype: torch.dtype) -> tuple[CUT, dict[str, torch.Tensor]
         layers=layers,
         dim=len(weights["F"]["mlp_0.2.weight"]),
         patches=patches(expected),
-        noise_dim=weights["N"]["mlp_0.0.weight"].shape[1] - len(weights["N"]["mlp_0.2.weight"]) if "N" in weights else 64,
+        noise_dim=weights["N"]["mlp_0.0.weight"].shape[1] - len(weights["N"]["mlp_0.2.weight"])
+        if "N" in weights
+        else 64,
         window=window,
     )
     method = create(config).to(dtype)
@@ -121,8 +124,12 @@ def recompute(method: CUT, expected: dict) -> dict[str, torch.Tensor]:
             if f"anchors_{layer}" in expected:
                 h = entropy(f, c.attention, c.window)
                 chosen = select(f, c.patches, c.attention, c.window)
-                out |= {f"entropy_{layer}": h.nats, f"log_entropy_{layer}": h.log,
-                        f"anchors_{layer}": chosen.anchors, f"attention_{layer}": chosen.rows}
+                out |= {
+                    f"entropy_{layer}": h.nats,
+                    f"log_entropy_{layer}": h.log,
+                    f"anchors_{layer}": chosen.anchors,
+                    f"attention_{layer}": chosen.rows,
+                }
             if f"negatives_{layer}" in expected:
                 mean = method.slow_heads.mean(tokens(f), i)
                 noise = expected[f"noise_{layer}"]

@@ -23,7 +23,11 @@ def slow_rows(features, mode, window):
         if mode == "global":
             keys = list(range(h * w))
         else:
-            keys = [v * w + u for v in range(max(0, y - r), min(h, y + r + 1)) for u in range(max(0, x - r), min(w, x + r + 1))]
+            keys = [
+                v * w + u
+                for v in range(max(0, y - r), min(h, y + r + 1))
+                for u in range(max(0, x - r), min(w, x + r + 1))
+            ]
         rows[i, keys] = softmax(t[keys] @ t[i])
     return rows
 

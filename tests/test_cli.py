@@ -70,7 +70,18 @@ def test_one_sentence_for_odd_settings(tmp_path, capsys):
 def test_translate(tmp_path, checkpoint, capsys):
     Image.new("RGB", (30, 21), "red").save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"nothing")
-    code, out, err = run(capsys, "translate", tmp_path / "a.png", tmp_path / "b.png", "--checkpoint", checkpoint, "--out", tmp_path / "out", "--device", "cpu")
+    code, out, err = run(
+        capsys,
+        "translate",
+        tmp_path / "a.png",
+        tmp_path / "b.png",
+        "--checkpoint",
+        checkpoint,
+        "--out",
+        tmp_path / "out",
+        "--device",
+        "cpu",
+    )
     assert code == 1 and "1 translated" in out and "1 could not be translated" in err and "b.png" in err
     assert Image.open(tmp_path / "out" / "a.png").size == (30, 21)
 
@@ -78,7 +89,18 @@ def test_translate(tmp_path, checkpoint, capsys):
 def test_inspect(tmp_path, checkpoint, capsys):
     noise = np.random.default_rng(0).integers(0, 256, (41, 62, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "a.png")
-    arguments = ["inspect", tmp_path / "a.png", "--checkpoint", checkpoint, "--mode", "local+global", "--anchors", 30, "--out", tmp_path / "seen"]
+    arguments = [
+        "inspect",
+        tmp_path / "a.png",
+        "--checkpoint",
+        checkpoint,
+        "--mode",
+        "local+global",
+        "--anchors",
+        30,
+        "--out",
+        tmp_path / "seen",
+    ]
     code, out, _ = run(capsys, *arguments, "--layer", 16, "--device", "cpu")
     assert code == 0 and "of the anchors lie on" in out
     with np.load(tmp_path / "seen" / "inspection.npz") as arrays:

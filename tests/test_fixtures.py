@@ -44,7 +44,9 @@ def make_folder(folder, method, attention, width, dim, patches, batch, size, blo
     from tests.check_fixture import parts, recompute
 
     torch.manual_seed(1)
-    config = ModelConfig(method=method, attention=attention, width=width, disc_width=3, dim=dim, patches=patches, blocks=blocks)
+    config = ModelConfig(
+        method=method, attention=attention, width=width, disc_width=3, dim=dim, patches=patches, blocks=blocks
+    )
     model = create(config).double()
     for p in model.parameters():
         p.data.mul_(20)
@@ -69,8 +71,14 @@ def make_folder(folder, method, attention, width, dim, patches, batch, size, blo
 
 @pytest.mark.parametrize(
     "method, attention, size",
-    [("cut", "global", (36, 60)), ("negcut", "global", (32, 40)), ("qs-attn", "global", (44, 36)),
-     ("qs-attn", "local", (28, 28)), ("qs-attn", "local+global", (28, 28)), ("qs-attn", "local", (40, 36))],
+    [
+        ("cut", "global", (36, 60)),
+        ("negcut", "global", (32, 40)),
+        ("qs-attn", "global", (44, 36)),
+        ("qs-attn", "local", (28, 28)),
+        ("qs-attn", "local+global", (28, 28)),
+        ("qs-attn", "local", (40, 36)),
+    ],
 )
 def test_any_shape(method, attention, size, tmp_path, capsys):
     """Other sizes, batch 2, odd widths; 28×28 has a 7×7 grid, where local and global rows are equally long."""

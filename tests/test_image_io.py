@@ -1,6 +1,6 @@
 """Every odd kind of picture, made on the spot, against the plain one that it must look like.
 
-    python -m pytest tests/test_image_io.py
+python -m pytest tests/test_image_io.py
 """
 
 import zlib

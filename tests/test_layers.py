@@ -12,7 +12,9 @@ LAYOUTS = [torch.contiguous_format, torch.channels_last]
 @pytest.mark.parametrize("cotangent", LAYOUTS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("batch", [1, 2])
-@pytest.mark.parametrize("module", [InstanceNorm(), ReflectPad(1), ReflectPad(3), BlurDown(3).double(), BlurUp(3).double()])
+@pytest.mark.parametrize(
+    "module", [InstanceNorm(), ReflectPad(1), ReflectPad(3), BlurDown(3).double(), BlurUp(3).double()]
+)
 def test_gradient_against_finite_differences(module, batch, layout, cotangent):
     """Trap: F.instance_norm is wrong at batch 1 when the incoming gradient is channels-last."""
     torch.manual_seed(0)
@@ -25,7 +27,9 @@ def test_gradient_against_finite_differences(module, batch, layout, cotangent):
             e = torch.zeros(x.numel(), dtype=x.dtype)
             e[i] = step
             e = e.reshape(x.shape)
-            want[tuple(torch.unravel_index(torch.tensor(i), x.shape))] = ((module(x + e) - module(x - e)) * g).sum() / (2 * step)
+            want[tuple(torch.unravel_index(torch.tensor(i), x.shape))] = ((module(x + e) - module(x - e)) * g).sum() / (
+                2 * step
+            )
     torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-7)
 
 

@@ -27,7 +27,9 @@ def test_published_sizes_and_names():
     names = set(g.state_dict())
     assert {"model.1.weight", "model.7.filt", "model.12.conv_block.5.bias", "model.21.filt", "model.30.weight"} <= names
     assert {"model.0.weight", "model.2.filt", "model.14.bias"} <= set(Discriminator().state_dict())
-    assert {"mlp_0.0.weight", "mlp_4.2.bias"} <= set(ProjectionHeads(feature_channels(64, (0, 4, 8, 12, 16))).state_dict())
+    assert {"mlp_0.0.weight", "mlp_4.2.bias"} <= set(
+        ProjectionHeads(feature_channels(64, (0, 4, 8, 12, 16))).state_dict()
+    )
 
 
 def test_initialisation():

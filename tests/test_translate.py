@@ -1,8 +1,7 @@
 """Translating pictures of any size, files and folders, with a tiny network.
 
-    python -m pytest tests/test_translate.py
+python -m pytest tests/test_translate.py
 """
-
 
 import numpy as np
 import pytest

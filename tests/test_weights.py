@@ -67,7 +67,10 @@ def test_what_is_not_ours_is_refused_in_one_sentence(folder, tmp_path):
             load(tmp_path / "odd.safetensors")
     with pytest.raises(ValueError, match="cannot be written"):
         save(Weights.empty(CONFIG), tmp_path / "text.safetensors" / "x.safetensors")
-    metadata = {"config": json.dumps({"method": "cut", "width": 4, "dim": 16, "blocks": 5, "layers": [0, 4]}), "card": "{}"}
+    metadata = {
+        "config": json.dumps({"method": "cut", "width": 4, "dim": 16, "blocks": 5, "layers": [0, 4]}),
+        "card": "{}",
+    }
     save_file({"generator.model.1.weight": torch.zeros(4, 3, 7, 7)}, tmp_path / "part.safetensors", metadata)
     with pytest.raises(ValueError, match="incomplete"):
         load(tmp_path / "part.safetensors")
@@ -97,7 +100,9 @@ def test_hub_through_a_local_server(folder, tmp_path, monkeypatch):
 
     class Hub(http.server.BaseHTTPRequestHandler):
         def answer(self, body: bool):
-            known = self.path == "/somebody/model/resolve/main/model.safetensors" or self.path.startswith("/somebody/model/resolve/" + commit)
+            known = self.path == "/somebody/model/resolve/main/model.safetensors" or self.path.startswith(
+                "/somebody/model/resolve/" + commit
+            )
             self.send_response(200 if known else 404)
             if known:
                 self.send_header("ETag", '"abc"')
@@ -136,5 +141,8 @@ def test_hub_through_a_local_server(folder, tmp_path, monkeypatch):
     done = run("somebody/model")
     assert done.stdout.strip() == "NEGCUT", done.stderr
     missing = run("somebody/else")
-    assert "FileNotFoundError: No weights called 'somebody/else'" in missing.stderr and "could not be fetched" in missing.stderr
+    assert (
+        "FileNotFoundError: No weights called 'somebody/else'" in missing.stderr
+        and "could not be fetched" in missing.stderr
+    )
     server.shutdown()

@@ -190,7 +190,9 @@ def prepare(
         if archive.exists():
             if not note.is_file() or json.loads(note.read_text()) != list(dataset.addresses):
                 address = dataset.addresses[0]
-                raise ValueError(f"'{archive}' is there already and was not fetched from {address}: take it with --from, or move it away.")
+                raise ValueError(
+                    f"'{archive}' is there already and was not fetched from {address}: take it with --from, or move it away."
+                )
             print(f"Taking '{archive}', which is there already; remove it to fetch it anew.")
             verify(archive, dataset.size, dataset.checksum)
         else:
@@ -256,7 +258,9 @@ def check(folder: Path) -> Prepared:
                 smallest.append(side)
     for name in ("trainA", "trainB"):
         if name not in counts:
-            raise ValueError(f"None of the pictures for {name} can be read and is large enough: is this the right archive?")
+            raise ValueError(
+                f"None of the pictures for {name} can be read and is large enough: is this the right archive?"
+            )
     return Prepared(counts, min(smallest), broken)
 
 
@@ -266,7 +270,9 @@ def in_words(prepared: Prepared, out: Path) -> list[str]:
     lines = [f"Ready: '{out}' (pictures: {counts})."]
     if prepared.broken:
         names = ", ".join(prepared.broken)
-        lines.append(f"Left out, since they cannot be read as pictures or have a side below {SMALLEST} pixels: {names}.")
+        lines.append(
+            f"Left out, since they cannot be read as pictures or have a side below {SMALLEST} pixels: {names}."
+        )
     crop = ""
     if prepared.smallest < TrainConfig.crop:
         crop = f" --crop {prepared.smallest // 4 * 4}"

@@ -25,7 +25,9 @@ from qsneg.image_io import EXTENSIONS, read, resize_short
 CACHE_BYTES = 1 << 30  # resized pictures kept in memory while a domain fits
 
 
-def check_folder(folder: Path | str, crop: int, needed: tuple[str, ...] = ("trainA", "trainB")) -> dict[str, list[Path]]:
+def check_folder(
+    folder: Path | str, crop: int, needed: tuple[str, ...] = ("trainA", "trainB")
+) -> dict[str, list[Path]]:
     """The pictures of each needed domain, after looking at every header.
 
     Raises:
@@ -40,7 +42,9 @@ def check_folder(folder: Path | str, crop: int, needed: tuple[str, ...] = ("trai
     found, unreadable, small = {}, [], []
     for domain in needed:
         if not (folder / domain).is_dir():
-            raise ValueError(f"'{folder}' has no folder '{domain}': put the pictures of each domain into trainA and trainB.")
+            raise ValueError(
+                f"'{folder}' has no folder '{domain}': put the pictures of each domain into trainA and trainB."
+            )
         found[domain] = find_images(folder / domain)
         if not found[domain]:
             raise ValueError(f"'{folder / domain}' holds no pictures (looked for {', '.join(sorted(EXTENSIONS))}).")
@@ -56,7 +60,9 @@ def check_folder(folder: Path | str, crop: int, needed: tuple[str, ...] = ("trai
     if unreadable:
         raise ValueError(f"Pictures that cannot be read: {some(unreadable)}; remove or replace them.")
     if small:
-        raise ValueError(f"Pictures smaller than the crop of {crop} pixels: {some(small)}; remove them, or set a smaller --crop.")
+        raise ValueError(
+            f"Pictures smaller than the crop of {crop} pixels: {some(small)}; remove them, or set a smaller --crop."
+        )
     return found
 
 
@@ -72,7 +78,9 @@ class Domain:
             self.length = len(self.paths)
         small = self.length * config.resize**2 * 4 < CACHE_BYTES
         # a drawn scene has one size for good; a photograph is kept when its size does not vary either
-        self.kept: dict[int, np.ndarray] | None = {} if config.data == DRAWN or (small and not config.resize_max) else None
+        self.kept: dict[int, np.ndarray] | None = (
+            {} if config.data == DRAWN or (small and not config.resize_max) else None
+        )
 
     def __len__(self) -> int:
         return self.length

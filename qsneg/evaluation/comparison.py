@@ -58,9 +58,7 @@ def configure(
     """
     if steps < 1:
         raise ValueError(f"The number of steps must be at least 1, not {steps}.")
-    return build(
-        **METHODS[name], preset=preset, steps=steps, seed=seed, device=device, film=False, evaluate_every=0
-    )
+    return build(**METHODS[name], preset=preset, steps=steps, seed=seed, device=device, film=False, evaluate_every=0)
 
 
 def run_folder(out: Path, name: str, seed: int) -> Path:
@@ -164,7 +162,9 @@ def miniature(
     for (name, seed), path in paths.items():
         row, card = figures(f"{name} {seed}", path)
         stages = [stage["steps"] for stage in card.get("stages", [])]  # where each but the last ended
-        runs.append({"method": name, "seed": seed, "steps": card["steps"], "stages": stages, "minutes": card["minutes"], **row})
+        runs.append(
+            {"method": name, "seed": seed, "steps": card["steps"], "stages": stages, "minutes": card["minutes"], **row}
+        )
     longer = []
     for name, path in shipped().items():
         row, card = figures(name, path)

@@ -1,6 +1,6 @@
 """What the studies beside the weights found, in plain words, for the About page.
 
-    python -c "from qsneg.evaluation.findings import findings; print(findings('checkpoints'))"
+python -c "from qsneg.evaluation.findings import findings; print(findings('checkpoints'))"
 """
 
 import json
@@ -37,14 +37,24 @@ def verdict(pairs: list[tuple[float, float]], chance: float, more: str, less: st
 def anchors_found(studies: dict[str, dict]) -> str:
     """QS-Attn's claim: do anchors fall on what matters?"""
     lines = ["### Do low entropies mark what matters?\n"]
-    rows = {name: {(r["layer"], r["selection"], r["ranking"], r["region"]): r for r in s["anchors"]} for name, s in studies.items()}
+    rows = {
+        name: {(r["layer"], r["selection"], r["ranking"], r["region"]): r for r in s["anchors"]}
+        for name, s in studies.items()
+    }
     for region, where in (("animals", "on animals"), ("borders", f"within {NEAR} cells of the border of a thing")):
         pairs = [(r["lift"], r["error"] or 0) for table in rows.values() for (_, mode, ranking, place), r in table.items()
                  if place == region and ranking == "log-entropy" and mode in ("global", "local")]  # fmt: skip
         more, less = (f"anchors lie {where} more often than chance", "less often")
-        lines.append(f"- Over all models, layers 12 and 16, global and local attention, {verdict(pairs, 1, more, less, 'cases')}")
-    columns = [(layer, mode, region) for layer in (12, 16) for mode in ("global", "local") for region in ("animals", "borders")]
-    lines += ["\n| lift | " + " | ".join(f"{mode} {layer}, {region}" for layer, mode, region in columns) + " |", "| --- |" + " ---: |" * len(columns)]
+        lines.append(
+            f"- Over all models, layers 12 and 16, global and local attention, {verdict(pairs, 1, more, less, 'cases')}"
+        )
+    columns = [
+        (layer, mode, region) for layer in (12, 16) for mode in ("global", "local") for region in ("animals", "borders")
+    ]
+    lines += [
+        "\n| lift | " + " | ".join(f"{mode} {layer}, {region}" for layer, mode, region in columns) + " |",
+        "| --- |" + " ---: |" * len(columns),
+    ]
     for name, table in rows.items():
         cells = [table[layer, mode, "log-entropy", region] for layer, mode, region in columns]
         lines.append(f"| {name} | " + " | ".join(f"{c['lift']:.2f} ± {c['error'] or 0:.2f}" for c in cells) + " |")
@@ -82,8 +92,12 @@ def lags_found(studies: dict[str, dict]) -> list[str]:
     return [
         "- A reason tested: everything else frozen, a copy of each negative generator was trained on, and measured on other "
         f"scenes. The contrastive loss under its negatives is then larger than under patches in {after} of {len(rows)} layers and "
-        f"models; as shipped, in {before}. " + ("So it can make hard negatives; in training it lags behind an encoder that moves away."
-                                                if after > 2 * before and 2 * after > len(rows) else "")  # fmt: skip
+        f"models; as shipped, in {before}. "
+        + (
+            "So it can make hard negatives; in training it lags behind an encoder that moves away."
+            if after > 2 * before and 2 * after > len(rows)
+            else ""
+        )  # fmt: skip
     ]
 
 
@@ -93,9 +107,16 @@ def findings(folder: Path | str) -> str:
     if not studies:
         return ""
     scenes = max(s["scenes"] for s in studies.values())
-    text = ["## Do the papers' claims hold?\n", f"{INTRO} {scenes} scenes for each model.\n", anchors_found(studies), negatives_found(studies)]
+    text = [
+        "## Do the papers' claims hold?\n",
+        f"{INTRO} {scenes} scenes for each model.\n",
+        anchors_found(studies),
+        negatives_found(studies),
+    ]
     for name, study in studies.items():
         method = name.split("/")[-1]
         sentences = "\n".join(f"- {w}" for w in words(study, method))
-        text.append(f"<details><summary>{name} ({TITLES.get(method, method)}) in words, with reasons tested</summary>\n\n{sentences}\n\n</details>\n")
+        text.append(
+            f"<details><summary>{name} ({TITLES.get(method, method)}) in words, with reasons tested</summary>\n\n{sentences}\n\n</details>\n"
+        )
     return "\n".join(text)

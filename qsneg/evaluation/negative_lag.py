@@ -53,7 +53,9 @@ def contrasts(translator: Translator, indices: range, size: int) -> list[list[Co
 
 
 @torch.no_grad()
-def hardness(made: NegativeGenerator | None, scenes: list[list[Contrast]], patches: int, temperature: float) -> list[dict]:
+def hardness(
+    made: NegativeGenerator | None, scenes: list[list[Contrast]], patches: int, temperature: float
+) -> list[dict]:
     """For each layer the mean cosine of negatives to queries, and the contrastive loss under them in nats; in-image
     negatives where `made` is None."""
     draws, layers = Draws(1), []
@@ -73,7 +75,9 @@ def hardness(made: NegativeGenerator | None, scenes: list[list[Contrast]], patch
     return layers
 
 
-def train_on(made: NegativeGenerator, scenes: list[list[Contrast]], patches: int, temperature: float, weight: float, steps: int) -> NegativeGenerator:
+def train_on(
+    made: NegativeGenerator, scenes: list[list[Contrast]], patches: int, temperature: float, weight: float, steps: int
+) -> NegativeGenerator:
     """A copy of `made` after `steps` steps against frozen contrasts, with the diversity loss weighted by `weight`."""
     made, c = copy.deepcopy(made).requires_grad_(True), TrainConfig  # whose defaults are training's optimiser
     optimiser, draws = torch.optim.Adam(made.parameters(), c.lr, (c.beta1, c.beta2)), Draws(2)

@@ -80,7 +80,9 @@ def stepper(config: ModelConfig, size: int, device: torch.device, is_plain: bool
     else:
         method.autocast = devices.autocast(device)
     groups = method.groups()
-    optimisers = {k: torch.optim.Adam(v, 2e-4, (0.5, 0.999), fused=device.type in ("cpu", "cuda")) for k, v in groups.items()}
+    optimisers = {
+        k: torch.optim.Adam(v, 2e-4, (0.5, 0.999), fused=device.type in ("cpu", "cuda")) for k, v in groups.items()
+    }
 
     def update(name: str, loss: torch.Tensor) -> None:
         for p, g in zip(groups[name], torch.autograd.grad(loss, groups[name])):

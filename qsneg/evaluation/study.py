@@ -89,7 +89,9 @@ class Study:
         self.entropies = defaultdict(list)  # (layer, label) -> log-entropies
         self.underflow = defaultdict(list)  # layer -> share of positions per scene
         self.norm = defaultdict(list)  # layer -> rank correlation of log-entropy and squared norm per scene
-        self.centre = defaultdict(list)  # (layer, group) -> per scene mean cosine to the source's mean projected feature
+        self.centre = defaultdict(
+            list
+        )  # (layer, group) -> per scene mean cosine to the source's mean projected feature
 
     @torch.inference_mode()
     def add(self, index: int) -> None:
@@ -130,7 +132,9 @@ class Study:
                 for group, values in (("in_image", q.in_image), ("generated", q.generated)):
                     self.similar[layer, f"hardest {group}"].append(float(np.max(values)))
         if (generated := view.negatives(layer, seed)) is not None:
-            keys = view.projected(layer, "source", methods.Draws(seed).positions(layer, rows * columns, 1024).to(view.device))
+            keys = view.projected(
+                layer, "source", methods.Draws(seed).positions(layer, rows * columns, 1024).to(view.device)
+            )
             centre = F.normalize(keys.mean(0), dim=0)
             for group, vectors in (("in_image", keys), ("generated", generated)):
                 self.centre[layer, group].append(float((vectors @ centre).mean()))
@@ -141,7 +145,9 @@ class Study:
         for (layer, selection, ranking, region), pairs in self.shares.items():
             anchor, area = np.array(pairs).T
             lift = anchor.mean() / area.mean()
-            spread = (anchor - lift * area).std(ddof=1) / area.mean() if len(area) > 1 else np.nan  # of a ratio of means
+            spread = (
+                (anchor - lift * area).std(ddof=1) / area.mean() if len(area) > 1 else np.nan
+            )  # of a ratio of means
             anchors.append({
                 "layer": layer, "selection": selection, "ranking": ranking, "region": region,
                 "share_of_anchors": anchor.mean(), "share_of_area": area.mean(), "lift": lift,
@@ -172,7 +178,9 @@ class Study:
         from matplotlib import pyplot as plt
 
         layers = sorted({layer for layer, _ in self.entropies})
-        figure, axes = plt.subplots(1, len(layers), figsize=(4.4 * len(layers), 3.2), layout="constrained", squeeze=False)
+        figure, axes = plt.subplots(
+            1, len(layers), figsize=(4.4 * len(layers), 3.2), layout="constrained", squeeze=False
+        )
         for axis, layer in zip(axes[0], layers):
             labels = [l for l in range(len(LABELS)) if self.entropies[layer, l]]
             values = [np.clip(self.entropies[layer, l], -60, None) for l in labels]
@@ -195,7 +203,13 @@ def words(tables: dict, method: str) -> list[str]:
                 r = rows[layer, mode, "log-entropy", region]
                 low, high = r["lift"] - (r["error"] or 0), r["lift"] + (r["error"] or 0)
                 where = "on animals" if region == "animals" else f"within {NEAR} cells of a border"
-                verdict = "more often than chance" if low > 1 else "less often than chance" if high < 1 else "as often as chance"
+                verdict = (
+                    "more often than chance"
+                    if low > 1
+                    else "less often than chance"
+                    if high < 1
+                    else "as often as chance"
+                )
                 out.append(
                     f"Layer {layer}, {mode} attention: {r['share_of_anchors']:.0%} of the anchors lie {where}, which is "
                     f"{r['share_of_area']:.0%} of the picture: {r['lift']:.2f} times the share of area, {verdict}."
@@ -210,9 +224,13 @@ def words(tables: dict, method: str) -> list[str]:
         out.append(
             f"Layer {layer}, a reason tested: log-entropy and the squared norm of a token have a rank correlation of {rho:.2f}, "
             f"and the {NUM} tokens of largest norm reach {norm:.2f} times the share of animals. "
-            + ("Low entropy is, here, little else than a large feature." if rho < -0.9 else
-               "A large feature explains a part of low entropy." if rho < -0.5 else
-               "A large feature alone does not make entropy low.")
+            + (
+                "Low entropy is, here, little else than a large feature."
+                if rho < -0.9
+                else "A large feature explains a part of low entropy."
+                if rho < -0.5
+                else "A large feature alone does not make entropy low."
+            )
         )
     groups = {(r["layer"], r["group"]): r for r in tables["negatives"]}
     centre = {(r["layer"], r["group"]): r["cosine"] for r in tables["cosine_to_mean"]}
@@ -220,8 +238,15 @@ def words(tables: dict, method: str) -> list[str]:
         inside, made = groups[layer, "in_image"], groups.get((layer, "generated"))
         if made is None:
             continue
-        harder = "harder" if made["cosine"] - made["error"] > inside["cosine"] + inside["error"] else (
-            "easier" if made["cosine"] + made["error"] < inside["cosine"] - inside["error"] else "no harder and no easier")
+        harder = (
+            "harder"
+            if made["cosine"] - made["error"] > inside["cosine"] + inside["error"]
+            else (
+                "easier"
+                if made["cosine"] + made["error"] < inside["cosine"] - inside["error"]
+                else "no harder and no easier"
+            )
+        )
         out.append(
             f"Layer {layer}: generated negatives have a mean cosine of {made['cosine']:.2f} to the query, in-image ones "
             f"{inside['cosine']:.2f}: on average they are {harder}. Were both in the denominator, generated ones would hold "
@@ -231,7 +256,11 @@ def words(tables: dict, method: str) -> list[str]:
         out.append(
             f"Layer {layer}, a reason tested: to the picture's mean feature, all that their generator sees, generated negatives "
             f"have a cosine of {a:.2f}, patches {b:.2f}. "
-            + ("They are close to the mean, and so alike for every query." if a > 0.8 else "They are not mere copies of the mean.")
+            + (
+                "They are close to the mean, and so alike for every query."
+                if a > 0.8
+                else "They are not mere copies of the mean."
+            )
         )
     return out + lag(tables.get("catch_up"))
 
@@ -242,12 +271,15 @@ def lag(found: dict | None) -> list[str]:
     for r in found["layers"] if found else []:
         inside, shipped, on, free = (r[k] for k in ("in_image", "shipped", "trained_on", "without_diversity"))
         reason = (
-            "It had not lagged behind." if shipped["loss"] >= inside["loss"] else
-            "It had only lagged behind the encoder: in training, that moves away as fast." if on["loss"] >= inside["loss"] else
-            "It had lagged behind, and the diversity term holds it back." if free["loss"] >= inside["loss"] else
-            "It had lagged behind, which explains a part; seeing one mean of the picture, it does not reach its hardest patches."
-            if on["loss"] > shipped["loss"] + 0.1 else
-            "It cannot do better, seeing one mean of the picture."
+            "It had not lagged behind."
+            if shipped["loss"] >= inside["loss"]
+            else "It had only lagged behind the encoder: in training, that moves away as fast."
+            if on["loss"] >= inside["loss"]
+            else "It had lagged behind, and the diversity term holds it back."
+            if free["loss"] >= inside["loss"]
+            else "It had lagged behind, which explains a part; seeing one mean of the picture, it does not reach its hardest patches."
+            if on["loss"] > shipped["loss"] + 0.1
+            else "It cannot do better, seeing one mean of the picture."
         )
         out.append(
             f"Layer {r['layer']}, a reason tested: with all else frozen and {found['steps']} more steps, the loss under generated negatives "
@@ -268,19 +300,28 @@ def markdown(tables: dict, name: str, method: str, stem: str = "study") -> str:
         cells = [layer, selection, ranking]
         for region in ("animals", "borders"):
             r = rows[layer, selection, ranking, region]
-            cells += [f"{r['share_of_anchors']:.1%}", f"{r['share_of_area']:.1%}", f"{r['lift']:.2f} ± {r['error'] or 0:.2f}"]
+            cells += [
+                f"{r['share_of_anchors']:.1%}",
+                f"{r['share_of_area']:.1%}",
+                f"{r['lift']:.2f} ± {r['error'] or 0:.2f}",
+            ]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     lines += ["", "## Negatives", "", "Cosine to the query, and share of the denominator if all groups were in it.", "",
               "| layer | group | cosine | share |", "|" + " --- |" * 4]  # fmt: skip
     for r in sorted(tables["negatives"], key=lambda r: r["layer"]):
         share = "" if r["share_of_denominator"] is None else f"{r['share_of_denominator']:.1%}"
-        lines.append(f"| {r['layer']} | {r['group'].replace('_', '-')} | {r['cosine']:.3f} ± {r['error']:.3f} | {share} |")
+        lines.append(
+            f"| {r['layer']} | {r['group'].replace('_', '-')} | {r['cosine']:.3f} ± {r['error']:.3f} | {share} |"
+        )
     if "catch_up" in tables:
         lines += ["", "## Does the negative generator lag?", "", "Cosine to the query / contrastive loss in nats, on "
                   f"{tables['catch_up']['test']} other scenes, after {tables['catch_up']['steps']} more steps of the negative generator alone.", "",
                   "| layer | in-image | generated, as shipped | trained on | without diversity |", "|" + " --- |" * 5]  # fmt: skip
         for r in tables["catch_up"]["layers"]:
-            cells = [f"{r[k]['cosine']:.2f} / {r[k]['loss']:.2f}" for k in ("in_image", "shipped", "trained_on", "without_diversity")]
+            cells = [
+                f"{r[k]['cosine']:.2f} / {r[k]['loss']:.2f}"
+                for k in ("in_image", "shipped", "trained_on", "without_diversity")
+            ]
             lines.append(f"| {r['layer']} | " + " | ".join(cells) + " |")
     lines += ["", "## Entropy by label", "", f"![Log-entropy by label]({stem}.study.png)", ""]
     return "\n".join(lines)

@@ -63,7 +63,13 @@ class View:
 
     def __init__(self, weights: Weights, source: Image.Image, result: Image.Image,
                  features: dict[str, list[Tensor]], device: torch.device):  # fmt: skip
-        self.weights, self.config, self.source, self.result, self.device = weights, weights.config, source, result, device
+        self.weights, self.config, self.source, self.result, self.device = (
+            weights,
+            weights.config,
+            source,
+            result,
+            device,
+        )
         self.features = features  # "source" and "result": 1×C×H×W per layer
         self.kept: dict[tuple, list[Tensor]] = {}  # what `once` computed
 
@@ -116,7 +122,9 @@ class View:
         rows, columns = self.grid(layer).shape
         row, column = position
         if not (0 <= row < rows and 0 <= column < columns):
-            raise ValueError(f"Position {row}, {column} lies outside the grid of layer {layer}: {rows} rows, {columns} columns.")
+            raise ValueError(
+                f"Position {row}, {column} lies outside the grid of layer {layer}: {rows} rows, {columns} columns."
+            )
         return torch.tensor([[row * columns + column]], device=self.device)
 
     def blocks(self, layer: int, which: str = "source") -> Iterator[tuple[slice, Tensor]]:
@@ -160,7 +168,9 @@ class View:
             scores = row
         return scores.log_softmax(-1).reshape(shape).cpu().numpy()
 
-    def similarity(self, layer: int, position: tuple[int, int], which: str = "source", of: str = "source") -> np.ndarray:
+    def similarity(
+        self, layer: int, position: tuple[int, int], which: str = "source", of: str = "source"
+    ) -> np.ndarray:
         """Cosine similarity of the projected feature of `of` at `position` to all of `which`, H×W; each is the source
         or the result."""
         query = self.projected(layer, of, self.index(layer, position)[0])[0]

@@ -1,7 +1,7 @@
 """What one layer of a model sees in a picture: entropies and anchors, contrast, negatives.
 
-    from qsneg.inspect import inspect, observe
-    result = inspect(observe(qsneg.load("day2sunset/negcut"), image), layer=12, mode="global")
+from qsneg.inspect import inspect, observe
+result = inspect(observe(qsneg.load("day2sunset/negcut"), image), layer=12, mode="global")
 """
 
 from dataclasses import dataclass
@@ -88,7 +88,9 @@ def inspect(view: View, layer: int = 12, mode: str = "global", num_anchors: int 
     )  # fmt: skip
 
 
-def own_negatives(view: View, layer: int, mode: str, num: int, window: int, drawn: Tensor, seed: int) -> tuple[Tensor, Tensor | None]:
+def own_negatives(
+    view: View, layer: int, mode: str, num: int, window: int, drawn: Tensor, seed: int
+) -> tuple[Tensor, Tensor | None]:
     """The negatives that the model's own loss uses at this layer, M×K, and the positions they belong to (M, or None).
 
     CUT: the keys at its random positions. QS-Attn, at its attention layers: the routed values of its anchors.

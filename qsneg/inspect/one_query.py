@@ -1,7 +1,7 @@
 """One query, a patch of the translation, against its positive and its negatives; and its nearest patches on a map.
 
-    from qsneg.inspect import observe, query
-    found = query(observe(qsneg.load("day2sunset/negcut"), image), layer=12, position=(20, 31))
+from qsneg.inspect import observe, query
+found = query(observe(qsneg.load("day2sunset/negcut"), image), layer=12, position=(20, 31))
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,9 @@ class Query:
     generated: np.ndarray | None  # M, to NEGCUT's negatives
     generated_at: np.ndarray | None  # M×2, the source position nearest to each: a look-up, not an origin
     shares: dict[str, float]  # of the denominator of the loss, were all three groups in it: they sum to 1
-    points: dict[str, np.ndarray]  # first two principal components: "query" and "positive" 2, "in_image" n×2, "generated" M×2
+    points: dict[
+        str, np.ndarray
+    ]  # first two principal components: "query" and "positive" 2, "in_image" n×2, "generated" M×2
 
 
 @torch.inference_mode()

@@ -1,7 +1,7 @@
 """An inspection in numbers and words.
 
-    from qsneg.inspect.summary import sentence, summary
-    print(sentence(result), summary(view, result)["loss_mean_nats"])
+from qsneg.inspect.summary import sentence, summary
+print(sentence(result), summary(view, result)["loss_mean_nats"])
 """
 
 import numpy as np
@@ -36,8 +36,10 @@ def sentence(result: Inspection) -> str:
     words = f"{held:.0%} of the anchors lie on {area:.0%} of the picture; as many random positions spread over {random_area:.0%}."
     if result.underflow:
         total = result.entropy.size
-        words += (f" {result.underflow} of {total} positions have an entropy too small for float32 (exactly 0): they are "
-                  "ranked by its logarithm.")
+        words += (
+            f" {result.underflow} of {total} positions have an entropy too small for float32 (exactly 0): they are "
+            "ranked by its logarithm."
+        )
     return words
 
 
@@ -45,9 +47,15 @@ def summary(view: View, result: Inspection) -> dict:
     """The numbers of an inspection, JSON-ready."""
     quartiles = {f"{q}%": float(np.percentile(result.log_entropy, q)) for q in (0, 25, 50, 75, 100)}
     values = {
-        "method": view.weights.title, "layer": result.layer, "mode": result.mode, "grid": list(result.grid.shape),
-        "picture": list(view.source.size), "anchors": len(result.anchors), "log_entropy_nats": quartiles,
-        "entropy_maximum_possible_nats": float(np.log(result.entropy.size)), "underflow": result.underflow,
+        "method": view.weights.title,
+        "layer": result.layer,
+        "mode": result.mode,
+        "grid": list(result.grid.shape),
+        "picture": list(view.source.size),
+        "anchors": len(result.anchors),
+        "log_entropy_nats": quartiles,
+        "entropy_maximum_possible_nats": float(np.log(result.entropy.size)),
+        "underflow": result.underflow,
         "in_words": sentence(result),
     }
     for name, field in (("loss_mean_nats", result.loss), ("similarity_mean", result.similarity),

@@ -104,7 +104,9 @@ def squares(folder: Path, count: int | None = None, size: int = 128) -> Tensor:
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def sliced_wasserstein(a: Tensor, b: Tensor, levels: int = 3, patches: int = 256, directions: int = 512, seed: int = 0) -> float:
+def sliced_wasserstein(
+    a: Tensor, b: Tensor, levels: int = 3, patches: int = 256, directions: int = 512, seed: int = 0
+) -> float:
     """Sliced Wasserstein distance between two sets of pictures N×3×H×W, the mean over pyramid levels.
 
     Per level: `patches` random 7×7 patches per picture, projected on random unit directions.

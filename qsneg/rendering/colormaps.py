@@ -20,8 +20,16 @@ matplotlib.use("Agg")
 MAP, RANKS = "viridis", "plasma"
 INK, PAPER = "#1b1f24", "#ffffff"
 VERMILION, GREY = "#D55E00", "#8A8A8A"
-COLOURS = {"cut": "#0072B2", "fastcut": "#0072B2", "qs-attn": "#009E73", "negcut": "#D55E00", "fastnegcut": "#D55E00",
-           "own": "#CC79A7", "source": "#8A8A8A", "counterpart": "#333333"}
+COLOURS = {
+    "cut": "#0072B2",
+    "fastcut": "#0072B2",
+    "qs-attn": "#009E73",
+    "negcut": "#D55E00",
+    "fastnegcut": "#D55E00",
+    "own": "#CC79A7",
+    "source": "#8A8A8A",
+    "counterpart": "#333333",
+}
 NAMES = TITLES | {"own": "Your weights", "source": "Source", "counterpart": "True counterpart"}
 # of what has a colour; own: what a visitor of the app has opened
 CLIPPED = 2  # percent of the values clipped at each end of a logarithmic scale

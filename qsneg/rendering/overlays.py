@@ -41,7 +41,9 @@ def heat(image: Image.Image, values: np.ndarray, grid: Grid, limits: tuple[float
          name: str = MAP) -> Image.Image:  # fmt: skip
     """A map H×W over the greyed picture; `limits` are the values at the ends of the colour scale."""
     below = canvas(image, grey=True)
-    above = Image.fromarray(colours(on_picture(values, grid), limits, name)).resize(below.size, Image.Resampling.NEAREST)
+    above = Image.fromarray(colours(on_picture(values, grid), limits, name)).resize(
+        below.size, Image.Resampling.NEAREST
+    )
     return Image.blend(below, above, opacity)
 
 
@@ -51,7 +53,9 @@ def centre(grid: Grid, position, scale: int) -> tuple[float, float]:
     return (left + right) / 2 * scale, (top + bottom) / 2 * scale
 
 
-def dots(picture: Image.Image, positions: np.ndarray, grid: Grid, ranked: bool = True, colour: str = GREY) -> Image.Image:
+def dots(
+    picture: Image.Image, positions: np.ndarray, grid: Grid, ranked: bool = True, colour: str = GREY
+) -> Image.Image:
     """Positions N×2 as dots on an enlarged picture: coloured by rank (first is brightest), or all in one colour."""
     picture = picture.copy()
     scale = picture.width // grid.size[0]

@@ -21,8 +21,12 @@ from qsneg import image_io
 from qsneg.config import DRAWN
 from qsneg.data import drawn_scenes
 
-PHOTOGRAPHS = {"tower.jpg": "The Eiffel Tower", "lion.jpg": "A lion", "cheetah1.jpg": "A cheetah, close",
-               "cheetah.jpg": "A cheetah in grass"}
+PHOTOGRAPHS = {
+    "tower.jpg": "The Eiffel Tower",
+    "lion.jpg": "A lion",
+    "cheetah1.jpg": "A cheetah, close",
+    "cheetah.jpg": "A cheetah in grass",
+}
 FILMED = ("tower.jpg", "lion.jpg", "cheetah.jpg")  # those that a training film shows
 SCENES = {12: "A bay horse by a tree", 10: "Two horses", 35: "A patched horse grazing", 15: "A dark horse trotting"}
 KEY = "scene"  # of the PNG text that holds the seed

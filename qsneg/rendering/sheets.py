@@ -1,7 +1,7 @@
 """A sheet: pictures in rows and columns under headings.
 
-    from qsneg.rendering.sheets import grid
-    grid([("source", "black"), ("CUT", "#0072B2")], [[(source, ""), (result, "0.93")]]).save("sheet.png")
+from qsneg.rendering.sheets import grid
+grid([("source", "black"), ("CUT", "#0072B2")], [[(source, ""), (result, "0.93")]]).save("sheet.png")
 """
 
 from PIL import Image, ImageDraw, ImageFont

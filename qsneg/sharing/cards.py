@@ -1,7 +1,7 @@
 """Model cards: of a family, with curves and sheets of pictures; and of a model on the Hugging Face Hub.
 
-    from qsneg.sharing.cards import sheet
-    sheet(Path("checkpoints/day2sunset"), ["cut"]).show()
+from qsneg.sharing.cards import sheet
+sheet(Path("checkpoints/day2sunset"), ["cut"]).show()
 """
 
 import json
@@ -41,7 +41,11 @@ def curves(target: Path, methods: list[str]):
 
     rows = {m: [json.loads(l) for l in (target / f"{m}.metrics.jsonl").read_text().splitlines()] for m in methods}
     figures = [k for k in ("background", "luminance", "swd") if any(k in r for lines in rows.values() for r in lines)]
-    panels = [("NCE", "contrastive loss (nats)"), ("G_GAN", "generator's GAN loss"), *((k, k + ", relative to the input") for k in figures)]
+    panels = [
+        ("NCE", "contrastive loss (nats)"),
+        ("G_GAN", "generator's GAN loss"),
+        *((k, k + ", relative to the input") for k in figures),
+    ]
     figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3), layout="constrained")
     for axis, (key, title) in zip(axes, panels):
         for method, lines in rows.items():
@@ -156,7 +160,9 @@ def hub_card(repository: str, model: Weights, licence: str | None = None) -> str
         ValueError: if the licence is not spelt as the Hub's identifiers are.
     """
     if licence and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", licence):
-        raise ValueError(f"'{licence}' is no licence as the Hub spells them: write it like mit, apache-2.0 or cc-by-4.0.")
+        raise ValueError(
+            f"'{licence}' is no licence as the Hub spells them: write it like mit, apache-2.0 or cc-by-4.0."
+        )
     c, card = model.config, model.card
     base = c.method.removeprefix("fast")
     tags = ["qsneg", "image-to-image", "unpaired", "gan", c.method]

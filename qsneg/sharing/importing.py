@@ -117,7 +117,9 @@ def read(path: Path | str) -> Tensors:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"'{path}' is a folder: give the file itself." if path.is_dir() else f"There is no file '{path}'.")
+        raise FileNotFoundError(
+            f"'{path}' is a folder: give the file itself." if path.is_dir() else f"There is no file '{path}'."
+        )
     state = load_tensors(path)
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
@@ -129,7 +131,9 @@ def read(path: Path | str) -> Tensors:
         raise ValueError(f"'{path}' holds no tensors: save the network's state_dict().")
     if odd:
         what = ", ".join(odd[:3])
-        raise ValueError(f"'{path}' holds other things than tensors, such as {what}: save the network's state_dict() alone.")
+        raise ValueError(
+            f"'{path}' holds other things than tensors, such as {what}: save the network's state_dict() alone."
+        )
     state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     if any(name.startswith("generator.model.") for name in state):
         raise ValueError(f"'{path}' is a file of qsneg already: it needs no import.")

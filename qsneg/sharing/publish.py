@@ -39,9 +39,13 @@ def publish(runs: list[Path | str], family: str, folder: Path | str | None = Non
             raise ValueError(f"'{run}' is no training run: it has no model.safetensors.")
         config, card = weights.read_metadata(run / "model.safetensors")
         if card["steps"] != card["of_steps"]:
-            raise ValueError(f"'{run}' stands at step {card['steps']} of {card['of_steps']}: finish it with `train --resume`.")
+            raise ValueError(
+                f"'{run}' stands at step {card['steps']} of {card['of_steps']}: finish it with `train --resume`."
+            )
         if config.method in cards:
-            raise ValueError(f"'{cards[config.method][0]}' and '{run}' are both of {TITLES[config.method]}: a family has one of each method.")
+            raise ValueError(
+                f"'{cards[config.method][0]}' and '{run}' are both of {TITLES[config.method]}: a family has one of each method."
+            )
         if not list((run / "film").glob("[0-9]*.npz")):
             raise ValueError(f"'{run}' has no film, which a family shows: train it without --no-film.")
         cards[config.method] = (run, config, card)

@@ -1,7 +1,7 @@
 """The stages of a run, and the commands that repeat them, from what a model's card says.
 
-    from qsneg.training.commands import command
-    print(command(*weights.read_metadata(weights.find("day2sunset/cut"))))
+from qsneg.training.commands import command
+print(command(*weights.read_metadata(weights.find("day2sunset/cut"))))
 """
 
 import dataclasses
@@ -31,7 +31,9 @@ def command(config: ModelConfig, card: dict, family: str | None = None) -> str:
     for stage in stages(card):
         values = dataclasses.asdict(config) | stage["loss_weights"] | stage["train_config"]
         data = values["data"]
-        start = f"{'' if data == before['data'] else data + ' '}--resume" if lines else f"{data} --method {config.method}"
+        start = (
+            f"{'' if data == before['data'] else data + ' '}--resume" if lines else f"{data} --method {config.method}"
+        )
         ends_early = stage["steps"] < stage["train_config"]["steps"]  # it was stopped there
         lines.append(f"python -m qsneg train {start} {flags(values, before)} --out {out}"
                      + (f"   # stopped at step {stage['steps']}" if ends_early else ""))  # fmt: skip

@@ -46,7 +46,9 @@ class Film:
         self.folder, self.steps = Path(folder), frame_steps(total)
         self.layers = [l for l in LAYERS if l <= max(layers)]
         if not self.layers:
-            raise ValueError(f"The film shows layers {' and '.join(map(str, LAYERS))}, and these are less deep: add --no-film.")
+            raise ValueError(
+                f"The film shows layers {' and '.join(map(str, LAYERS))}, and these are less deep: add --no-film."
+            )
         self.folder.mkdir(parents=True, exist_ok=True)
         source = self.folder / "source.webp"
         if source.is_file():
@@ -86,9 +88,14 @@ def gather(folder: Path) -> None:
     part = folder / "film.part"
     with part.open("wb") as file:
         np.savez_compressed(
-            file, steps=np.array([int(f.stem) for f in frames]), layers=np.array(layers), low=low, high=high,
+            file,
+            steps=np.array([int(f.stem) for f in frames]),
+            layers=np.array(layers),
+            low=low,
+            high=high,
             below=(np.sqrt(below) * 255).round().astype(np.uint8).reshape(*logs.shape[:3], side, side),
-            anchors=np.stack([a["anchors"] for a in arrays]), grid=np.array([side, side]),
+            anchors=np.stack([a["anchors"] for a in arrays]),
+            grid=np.array([side, side]),
         )
     os.replace(part, folder / "film.npz")
 

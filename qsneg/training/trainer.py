@@ -80,7 +80,9 @@ class Trainer:
         self.skipped = {name: torch.zeros((), device=self.device) for name in self.groups}
         self.in_a_row = {name: torch.zeros((), device=self.device) for name in self.groups}
         self.step, self.seconds, self.broken, self.history = 0, 0.0, [], []
-        self.stages: list[dict] = []  # where settings changed on resuming: {"steps", "train_config", "loss_weights"} before
+        self.stages: list[
+            dict
+        ] = []  # where settings changed on resuming: {"steps", "train_config", "loss_weights"} before
 
     def mix(self, average, value, count):
         """The moving average; its decay grows to the configured one, so that early averages follow."""
@@ -97,7 +99,9 @@ class Trainer:
     def update(self, name: str, loss: torch.Tensor) -> None:
         """One optimiser step of the parameters called `name`; skipped and counted if the gradient is not finite."""
         grads = torch.autograd.grad(loss, self.groups[name])
-        bad = (~torch.stack(torch._foreach_norm(grads)).isfinite().all()).float()  # stays on the device: no synchronisation
+        bad = (
+            ~torch.stack(torch._foreach_norm(grads)).isfinite().all()
+        ).float()  # stays on the device: no synchronisation
         self.skipped[name] += bad
         self.in_a_row[name] = (self.in_a_row[name] + 1) * bad
         for parameter, grad in zip(self.groups[name], grads):
@@ -123,7 +127,9 @@ class Trainer:
                 advice = "start again with a smaller --lr"
                 if self.method.autocast is not contextlib.nullcontext:
                     advice = f"go on from the last checkpoint in full precision, `train --resume --out {self.out} --autocast off`"
-                raise ValueError(f"The last {int(count)} gradients of {NETWORKS[name]} were not finite, at step {self.step}: {advice}.")
+                raise ValueError(
+                    f"The last {int(count)} gradients of {NETWORKS[name]} were not finite, at step {self.step}: {advice}."
+                )
 
     def state(self) -> dict:
         return {
@@ -159,7 +165,9 @@ class Trainer:
             ValueError: if there is none, or it does not fit.
         """
         state = read_checkpoint(self.out)
-        self.step, self.seconds, self.broken, self.history = (state[k] for k in ("step", "seconds", "broken", "history"))
+        self.step, self.seconds, self.broken, self.history = (
+            state[k] for k in ("step", "seconds", "broken", "history")
+        )
         self.stages = state.get("stages", [])
         self.method.load_state_dict(state["method"])
         self.average.load_state_dict(averages(state["average"], self.exported))
@@ -171,7 +179,9 @@ class Trainer:
         torch.set_rng_state(state["random"])
         metrics = self.out / "metrics.jsonl"
         if metrics.exists():  # drop what was written after the checkpoint, the last line perhaps in part
-            lines = [l for l in metrics.read_text().splitlines() if l.endswith("}") and json.loads(l)["step"] <= self.step]
+            lines = [
+                l for l in metrics.read_text().splitlines() if l.endswith("}") and json.loads(l)["step"] <= self.step
+            ]
             metrics.write_text("".join(l + "\n" for l in lines))
 
     def weights(self) -> Weights:
@@ -182,9 +192,17 @@ class Trainer:
         """Data, steps, seed, time, machine and figures of the run so far."""
         config = portable(self.config)
         card = {
-            "method": TITLES[self.model.method], "data": config["data"], "steps": self.step, "of_steps": self.steps,
-            "seed": self.config.seed, "crop": self.config.crop, "resize": self.config.resize, "batch": self.config.batch,
-            "minutes": round(self.seconds / 60, 1), "machine": devices.machine(self.device), "torch": torch.__version__,
+            "method": TITLES[self.model.method],
+            "data": config["data"],
+            "steps": self.step,
+            "of_steps": self.steps,
+            "seed": self.config.seed,
+            "crop": self.config.crop,
+            "resize": self.config.resize,
+            "batch": self.config.batch,
+            "minutes": round(self.seconds / 60, 1),
+            "machine": devices.machine(self.device),
+            "torch": torch.__version__,
             "train_config": config,
         }
         if self.stages:
@@ -228,8 +246,12 @@ class Trainer:
         kept = {round(self.steps * (i + 1) / c.keep) for i in range(c.keep)}
         end = min(self.steps, stop_at or self.steps)
         loader = torch.utils.data.DataLoader(
-            self.data, batch_size=None, sampler=range(self.step, end), num_workers=c.workers,
-            generator=torch.Generator(), worker_init_fn=leave_interrupts,
+            self.data,
+            batch_size=None,
+            sampler=range(self.step, end),
+            num_workers=c.workers,
+            generator=torch.Generator(),
+            worker_init_fn=leave_interrupts,
         )
         if film and self.step == 0 and film.due(0):
             film.record(0, self.average.module["generator"], self.device)
@@ -253,8 +275,19 @@ class Trainer:
                 if (skipped := sum(int(s) for s in self.skipped.values())) > said:
                     bar.write(f"Skipped {skipped - said} update(s) whose gradient was not finite.", file=sys.stderr)
                     said = skipped
-                write_metrics(out, board, self.step, means | line, self.learning_rate(self.step), self.seconds, len(self.broken), said)
-                bar.set_postfix({k: f"{v:.2f}" for k, v in means.items() if k in ("G_GAN", "NCE", "D_real", "D_fake", "N")})
+                write_metrics(
+                    out,
+                    board,
+                    self.step,
+                    means | line,
+                    self.learning_rate(self.step),
+                    self.seconds,
+                    len(self.broken),
+                    said,
+                )
+                bar.set_postfix(
+                    {k: f"{v:.2f}" for k, v in means.items() if k in ("G_GAN", "NCE", "D_real", "D_fake", "N")}
+                )
                 total, counted = {}, 0
             if film and film.due(self.step):
                 film.record(self.step, self.average.module["generator"], self.device)
@@ -273,7 +306,10 @@ class Trainer:
         if film and self.step == self.steps:
             gather(film.folder)
         if self.broken:
-            print(f"{len(self.broken)} picture(s) could not be read and were skipped: {', '.join(self.broken[:5])}", file=sys.stderr)
+            print(
+                f"{len(self.broken)} picture(s) could not be read and were skipped: {', '.join(self.broken[:5])}",
+                file=sys.stderr,
+            )
 
 
 def until_interrupt(items: Iterable) -> Iterator:
@@ -319,7 +355,9 @@ def read_checkpoint(out: Path | str) -> dict:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file: zipfile's, pickle's and torch's errors
-        raise ValueError(f"'{path}' cannot be read ({type(error).__name__}): remove it and start the run again.") from None
+        raise ValueError(
+            f"'{path}' cannot be read ({type(error).__name__}): remove it and start the run again."
+        ) from None
 
 
 def portable(config: TrainConfig) -> dict:
@@ -336,9 +374,13 @@ def resume(out: Path | str, **overrides) -> Trainer:
     """
     changeable = {f.name for f in dataclasses.fields(TrainConfig)} - {"seed"} | set(LOSS_WEIGHTS)
     if fixed := set(overrides) - changeable:
-        raise ValueError(f"A run keeps its {' and '.join(sorted(fixed))}: leave that out on resuming, or start a new run.")
+        raise ValueError(
+            f"A run keeps its {' and '.join(sorted(fixed))}: leave that out on resuming, or start a new run."
+        )
     state = read_checkpoint(out)
-    model, train = ({k: tuple(v) if isinstance(v, list) else v for k, v in state[part].items()} for part in ("model", "train"))
+    model, train = (
+        {k: tuple(v) if isinstance(v, list) else v for k, v in state[part].items()} for part in ("model", "train")
+    )
     weights = {name: model[name] for name in LOSS_WEIGHTS}
     model |= {name: overrides.pop(name) for name in LOSS_WEIGHTS if name in overrides}
     before, after = TrainConfig(**train), TrainConfig(**(train | overrides))
@@ -348,7 +390,9 @@ def resume(out: Path | str, **overrides) -> Trainer:
         raise ValueError(f"The run stands at step {trainer.step}, past {trainer.steps}: give it more --steps.")
     incidental = {"device": "", "workers": 0}  # and of the data's path all but the name
     changed = any(model[name] != weight for name, weight in weights.items())
-    if changed or portable(dataclasses.replace(before, **incidental)) != portable(dataclasses.replace(after, **incidental)):
+    if changed or portable(dataclasses.replace(before, **incidental)) != portable(
+        dataclasses.replace(after, **incidental)
+    ):
         trainer.stages.append({"steps": trainer.step, "train_config": portable(before), "loss_weights": weights})
     return trainer
 
@@ -377,7 +421,9 @@ def tensorboard(out: Path):
     return SummaryWriter(out / "tensorboard")
 
 
-def write_metrics(out: Path, board, step: int, values: dict, lr: float, seconds: float, broken: int, skipped: int) -> None:
+def write_metrics(
+    out: Path, board, step: int, values: dict, lr: float, seconds: float, broken: int, skipped: int
+) -> None:
     line = {"step": step, **{k: round(v, 6) for k, v in values.items()}, "lr": lr, "seconds": round(seconds, 1), "broken": broken,
             "skipped": skipped}  # fmt: skip
     with (out / "metrics.jsonl").open("a") as file:

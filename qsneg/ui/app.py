@@ -152,8 +152,13 @@ class App:
         methods = methods or self.models.families().get(family, [])
         comparison = self._last(picture, family, methods, size, progress)
         width, height = comparison.source.size
-        facts = {"family": family, "width": width, "height": height, "device": comparison.device,
-                 "seconds": {result.method: round(result.seconds, 3) for result in comparison.results}}
+        facts = {
+            "family": family,
+            "width": width,
+            "height": height,
+            "device": comparison.device,
+            "seconds": {result.method: round(result.seconds, 3) for result in comparison.results},
+        }
         return stored(labelled(comparison), "comparison", family, int(size)), facts
 
     def list_models(self) -> list[dict]:
@@ -162,9 +167,17 @@ class App:
         Returns:
             One object for each model
         """
-        return [{"name": f"{family}/{method}", "family": family, "method": method, "title": TITLES[method],
-                 "card": self.models.card(family, method)}
-                for family, methods in self.models.families().items() for method in methods]
+        return [
+            {
+                "name": f"{family}/{method}",
+                "family": family,
+                "method": method,
+                "title": TITLES[method],
+                "card": self.models.card(family, method),
+            }
+            for family, methods in self.models.families().items()
+            for method in methods
+        ]
 
     def draw(self, index=0, size=256):
         """Draw a test scene of horses, and the same scene with zebras: its true counterpart.
@@ -193,8 +206,18 @@ class App:
         except Refused as refusal:
             raise gr.Error(str(refusal), print_exception=False) from None
 
-    def anchors(self, picture, methods=None, family="day2sunset", size=256, layer=16, mode="global", number=256, seed=0,
-                progress=gr.Progress()):
+    def anchors(
+        self,
+        picture,
+        methods=None,
+        family="day2sunset",
+        size=256,
+        layer=16,
+        mode="global",
+        number=256,
+        seed=0,
+        progress=gr.Progress(),
+    ):
         """Find the entropies and anchors (QS-Attn's selection) in each method's features of a picture.
 
         Args:
@@ -214,8 +237,20 @@ class App:
         choice = Choice(layer=layer, mode=mode, anchors=number, seed=seed)
         return self._inspected("anchors", picture, methods, family, size, choice, progress)
 
-    def attention(self, picture, x=-1, y=-1, methods=None, family="day2sunset", size=256, layer=12, mode="global",
-                  neighbours=6, radius=2, progress=gr.Progress()):
+    def attention(
+        self,
+        picture,
+        x=-1,
+        y=-1,
+        methods=None,
+        family="day2sunset",
+        size=256,
+        layer=12,
+        mode="global",
+        neighbours=6,
+        radius=2,
+        progress=gr.Progress(),
+    ):
         """Follow one patch of a picture: its attention row, its similarity maps, its nearest patches, in each method.
 
         Args:
@@ -237,8 +272,19 @@ class App:
         choice = Choice(x, y, layer=layer, mode=mode, count=neighbours, radius=radius)
         return self._inspected("attention", picture, methods, family, size, choice, progress)
 
-    def negatives(self, picture, x=-1, y=-1, methods=None, family="day2sunset", size=256, layer=12, mode="global",
-                  seed=0, progress=gr.Progress()):
+    def negatives(
+        self,
+        picture,
+        x=-1,
+        y=-1,
+        methods=None,
+        family="day2sunset",
+        size=256,
+        layer=12,
+        mode="global",
+        seed=0,
+        progress=gr.Progress(),
+    ):
         """Compare one patch of the translation with its positive and its negatives, in each method.
 
         Args:
@@ -345,9 +391,12 @@ class App:
                     step = f"{NAMES[method]}: reading layer {choice.layer}, {number} of {len(able)}"
                     yield self.updates({status: dict(value=fragments.status(step), visible=True)})
                     page.prepare(one, choice)
-            values = {name: dict(value=page.html(able, choice, absent)), status: dict(visible=False),
-                      f"{name} head": dict(value=inner_pages.head(able, choice, subject.family, subject.size, name)),
-                      **self.settings(name, view, choice)}
+            values = {
+                name: dict(value=page.html(able, choice, absent)),
+                status: dict(visible=False),
+                f"{name} head": dict(value=inner_pages.head(able, choice, subject.family, subject.size, name)),
+                **self.settings(name, view, choice),
+            }
             if drawn.get("bases") != subject:
                 values["bases"] = dict(value=figures.bases(seen))
             drawn = {**drawn, "bases": subject, name: (subject, choice)}
@@ -407,9 +456,12 @@ class App:
             return self.updates({"film status": dict(value=message, visible=True)})
         films = page_film.load(self.models.folder / subject.family, list(subject.methods))
         title = f"<b>{fragments.family_title(subject.family)}</b>, {len(page_film.all_steps(films))} frames."
-        values = {"film": dict(value=page_film.html(films, film, list(subject.methods), subject.family)),
-                  "film head": dict(value=f'<p class="summary">{title if films else ""}</p>'),
-                  "film status": dict(visible=False), "film zip": dict(visible=bool(films))}
+        values = {
+            "film": dict(value=page_film.html(films, film, list(subject.methods), subject.family)),
+            "film head": dict(value=f'<p class="summary">{title if films else ""}</p>'),
+            "film status": dict(visible=False),
+            "film zip": dict(visible=bool(films)),
+        }
         models = subject.family, subject.methods
         if drawn.get("film bases") != models:
             values["film bases"] = dict(value=page_film.bases(films))
@@ -447,9 +499,12 @@ class App:
         wiped = wiped if wiped in files else choices[0][1]
         sheet = stored(labelled(comparison), "comparison", comparison.family, comparison.size)
         return values | {
-            "summary": dict(value=fragments.summary(comparison)), "save": dict(value=sheet, visible=True),
-            "wiped": dict(choices=choices, value=wiped), "wipe": dict(value=(files["source"], files[wiped])),
-            "wipe ends": dict(value=fragments.wipe_ends(wiped)), "wipe row": dict(visible=True),
+            "summary": dict(value=fragments.summary(comparison)),
+            "save": dict(value=sheet, visible=True),
+            "wiped": dict(choices=choices, value=wiped),
+            "wipe": dict(value=(files["source"], files[wiped])),
+            "wipe ends": dict(value=fragments.wipe_ends(wiped)),
+            "wipe row": dict(visible=True),
         }
 
     def wipe(self, wiped, *files):
@@ -488,13 +543,20 @@ class App:
                 traceback.print_exc()
             sentence = str(error) if isinstance(error, ValueError) else UNEXPECTED
             sentence += f" {own[1]} stays open." if own else ""
-            values = {"own message": dict(value=fragments.message(sentence), visible=True), "own file": dict(value=None)}
+            values = {
+                "own message": dict(value=fragments.message(sentence), visible=True),
+                "own file": dict(value=None),
+            }
             return self.updates(values)
         self.forget(own)
         own = token, title if len(title) <= 40 else title[:39] + "…"
         group, _ = self.set_family(family, [m for m in methods or [] if m != OWN] + [OWN], own)
         said = fragments.opened(own[1], self.models.own.find(token))
-        values = {"own message": dict(value=said, visible=True), "own close": dict(visible=True), "own file": dict(value=path)}
+        values = {
+            "own message": dict(value=said, visible=True),
+            "own close": dict(visible=True),
+            "own file": dict(value=path),
+        }
         return self.updates(values) | {self.ui["mine"]: own, self.ui["methods"]: group}
 
     def close_own(self, family, methods, own):
@@ -525,8 +587,13 @@ class App:
         except Refused as refusal:
             first[f"{refusal.control} message"] = dict(value=fragments.message(str(refusal)), visible=True)
         with gr.Blocks(title="qsneg: three image translators", fill_width=True, delete_cache=(3600, 86400)) as demo:
-            states = {"subject": subject, "choice": Choice(), "film choice": FilmChoice(), "drawn": {},
-                      "tab": "compare"}
+            states = {
+                "subject": subject,
+                "choice": Choice(),
+                "film choice": FilmChoice(),
+                "drawn": {},
+                "tab": "compare",
+            }
             self.ui |= {name: gr.State(value) for name, value in states.items()}
             self.ui["mine"] = gr.State(None, delete_callback=self.forget)  # own weights: what names them, and a title
             with gr.Row(elem_id="top"):
@@ -560,9 +627,18 @@ class App:
         def message(control):
             ui[f"{control} message"] = gr.HTML(**{"visible": False, **first.get(f"{control} message", {})})
 
-        ui["picture"] = Picture(picture, type="filepath", image_mode=None, format="png", label="Picture", height=190,
-                                sources=["upload", "clipboard", "webcam"], buttons=[], elem_id="picture",
-                                alt_text="The picture to translate")
+        ui["picture"] = Picture(
+            picture,
+            type="filepath",
+            image_mode=None,
+            format="png",
+            label="Picture",
+            height=190,
+            sources=["upload", "clipboard", "webcam"],
+            buttons=[],
+            elem_id="picture",
+            alt_text="The picture to translate",
+        )
         message("picture")
         ui["examples"] = gr.HTML(fragments.thumbnails(self.examples), js_on_load=scripts.CHOOSE, elem_id="examples")
         with gr.Accordion("Settings", elem_id="settings"):
@@ -571,8 +647,9 @@ class App:
             ui["family note"] = gr.HTML(fragments.family_note(self.models, family))
             message("family")
             present = self.models.families().get(family, [])
-            ui["methods"] = gr.CheckboxGroup([(TITLES[m], m) for m in present], value=present, label="Methods",
-                                             elem_id="methods")
+            ui["methods"] = gr.CheckboxGroup(
+                [(TITLES[m], m) for m in present], value=present, label="Methods", elem_id="methods"
+            )
             message("methods")
             ui["size"] = gr.Radio(SIZES, value=SIZES[0], label="Working size, pixels of the short side", elem_id="size")
             message("size")
@@ -582,8 +659,9 @@ class App:
         with gr.Accordion("Your own weights", open=False, elem_id="own"):
             gr.HTML(f'<p class="note">{fragments.OWN}</p>')
             ui["own file"] = gr.File(label="Weights file", type="filepath", height=120, elem_id="own-file")
-            ui["own name"] = gr.Textbox(label="Or on the Hugging Face Hub", placeholder="user/repository", max_lines=1,
-                                        elem_id="own-name")
+            ui["own name"] = gr.Textbox(
+                label="Or on the Hugging Face Hub", placeholder="user/repository", max_lines=1, elem_id="own-name"
+            )
             ui["own open"] = gr.Button("Open from the Hub", size="sm", elem_id="own-open")
             ui["own message"] = gr.HTML(visible=False)
             ui["own close"] = gr.Button("Close your weights", size="sm", visible=False, elem_id="own-close")
@@ -594,27 +672,54 @@ class App:
         gr.HTML(f'<p class="read">{fragments.READ}</p>')
         with gr.Row(elem_id="line"):
             ui["summary"] = gr.HTML(**first.get("summary", {}))
-            ui["save"] = gr.DownloadButton("Save comparison", size="sm", scale=0, min_width=150, elem_id="save",
-                                           **first.get("save", {"visible": False}))
+            ui["save"] = gr.DownloadButton(
+                "Save comparison",
+                size="sm",
+                scale=0,
+                min_width=150,
+                elem_id="save",
+                **first.get("save", {"visible": False}),
+            )
         with gr.Row(elem_id="cards", equal_height=False):
             for key in self.cards:
-                with gr.Column(min_width=150, elem_classes=["card", key],
-                               **first.get(f"{key} card", {"visible": False})) as ui[f"{key} card"]:
+                with gr.Column(
+                    min_width=150, elem_classes=["card", key], **first.get(f"{key} card", {"visible": False})
+                ) as ui[f"{key} card"]:
                     ui[f"{key} head"] = gr.HTML(**first.get(f"{key} head", {}))
-                    ui[key] = Picture(type="filepath", image_mode=None, format="png", show_label=False, container=False,
-                                      interactive=False, buttons=["download", "fullscreen"],
-                                      alt_text=NAMES[key], label=NAMES[key], **first.get(key, {}))
+                    ui[key] = Picture(
+                        type="filepath",
+                        image_mode=None,
+                        format="png",
+                        show_label=False,
+                        container=False,
+                        interactive=False,
+                        buttons=["download", "fullscreen"],
+                        alt_text=NAMES[key],
+                        label=NAMES[key],
+                        **first.get(key, {}),
+                    )
         with gr.Row(elem_id="wipe", **first.get("wipe row", {"visible": False})) as ui["wipe row"]:
             with gr.Column(min_width=280, elem_id="slider"):
                 ui["wipe ends"] = gr.HTML(**first.get("wipe ends", {}))
-                ui["wipe"] = gr.ImageSlider(type="filepath", image_mode=None, format="png", show_label=False,
-                                            container=False, buttons=["fullscreen"], interactive=False, max_height=460,
-                                            label="Wipe between the source and a translation", **first.get("wipe", {}))
+                ui["wipe"] = gr.ImageSlider(
+                    type="filepath",
+                    image_mode=None,
+                    format="png",
+                    show_label=False,
+                    container=False,
+                    buttons=["fullscreen"],
+                    interactive=False,
+                    max_height=460,
+                    label="Wipe between the source and a translation",
+                    **first.get("wipe", {}),
+                )
                 gr.HTML(scripts.HANDLE, js_on_load=scripts.WIPE, elem_id="handle")
             with gr.Column(min_width=240, elem_id="wipe-choice"):
-                gr.HTML("<h3>Wipe</h3><p>Drag the handle across the picture, or move the slider under it with the "
-                        "arrow keys: the source lies on the left, the translation on the right. What keeps its place "
-                        "under the handle has kept its shape.</p>")
+                gr.HTML(
+                    "<h3>Wipe</h3><p>Drag the handle across the picture, or move the slider under it with the "
+                    "arrow keys: the source lies on the left, the translation on the right. What keeps its place "
+                    "under the handle has kept its shape.</p>"
+                )
                 ui["wiped"] = gr.Radio(**{"choices": [], **first.get("wiped", {})}, label="On the right")
 
     def inner_page(self, page):
@@ -638,8 +743,9 @@ class App:
         """Under the controls: a line on what is inspected, the download, messages, the pictures."""
         with gr.Row(elem_classes="line"):
             self.ui[f"{name} head"] = gr.HTML(elem_classes="grow")
-            self.ui[f"{name} zip"] = gr.Button("Download everything (zip)", size="sm", scale=0, min_width=190,
-                                               elem_classes="quiet")
+            self.ui[f"{name} zip"] = gr.Button(
+                "Download everything (zip)", size="sm", scale=0, min_width=190, elem_classes="quiet"
+            )
             self.ui[f"{name} file"] = gr.DownloadButton("zip", visible="hidden", elem_id=f"file-{name}")
         self.ui[f"{name} status"] = gr.HTML(visible=False)
         self.ui[name] = gr.HTML(js_on_load=script, elem_id=f"stage-{name}", elem_classes="stage")
@@ -703,25 +809,46 @@ class App:
         for control in film:
             control.input(self.film_chosen, [ui["subject"], ui["drawn"], *film], always + parts("film"), **private)
         for name in (*PAGES, "film"):
-            made = ui[f"{name} zip"].click(named(self.download, name), [ui["subject"], ui["drawn"]], ui[f"{name} file"],
-                                           **private | dict(show_progress="minimal"))
+            made = ui[f"{name} zip"].click(
+                named(self.download, name),
+                [ui["subject"], ui["drawn"]],
+                ui[f"{name} file"],
+                **private | dict(show_progress="minimal"),
+            )
             made.success(None, js=scripts.SAVE % name, **hidden)
 
     def wire(self):
         """What happens when."""
         ui, private = self.ui, dict(api_visibility="private")
         inputs = [ui[name] for name in ("picture", "family", "methods", "size", "wiped", "mine")]
-        names = (*IDLE, *(f"{control} message" for control in CONTROLS), "summary", "save", "wiped", "wipe",
-                 "wipe ends", "wipe row", "subject")
+        names = (
+            *IDLE,
+            *(f"{control} message" for control in CONTROLS),
+            "summary",
+            "save",
+            "wiped",
+            "wipe",
+            "wipe ends",
+            "wipe row",
+            "subject",
+        )
         cards = [name for key in self.cards for name in (key, f"{key} head", f"{key} card")]
         outputs = [ui[name] for name in (*names, *cards)]
-        run = dict(fn=self.run, inputs=inputs, outputs=outputs, show_progress="minimal",
-                   show_progress_on=[ui["status"]], **MODEL, **private)
+        run = dict(
+            fn=self.run,
+            inputs=inputs,
+            outputs=outputs,
+            show_progress="minimal",
+            show_progress_on=[ui["status"]],
+            **MODEL,
+            **private,
+        )
         family = [ui["methods"], ui["family note"]]
         self.compared = running = [
             ui["go"].click(**run),
-            ui["examples"].select(self.choose, ui["mine"], [ui["picture"], ui["family"], *family],
-                                  show_progress="hidden", **private).then(**run),
+            ui["examples"]
+            .select(self.choose, ui["mine"], [ui["picture"], ui["family"], *family], show_progress="hidden", **private)
+            .then(**run),
         ]
         ui["picture"].upload(self.check, ui["picture"], ui["picture message"], show_progress="hidden", **private)
         now = [ui[name] for name in ("family", "methods", "mine")]
@@ -733,10 +860,16 @@ class App:
             event(self.close_own, now, shown, show_progress="hidden", **private)
         for event in (ui["own open"].click, ui["own name"].submit):
             event(self.open_hub, [ui["own name"], *now], **opening)
-        ui["wiped"].input(self.wipe, [ui["wiped"], *(ui[key] for key in self.cards)], [ui["wipe"], ui["wipe ends"]],
-                          show_progress="hidden", **private)
-        ui["stop"].click(lambda: self.updates(IDLE), None, [ui[name] for name in IDLE], cancels=running, queue=False,
-                         **private)
+        ui["wiped"].input(
+            self.wipe,
+            [ui["wiped"], *(ui[key] for key in self.cards)],
+            [ui["wipe"], ui["wipe ends"]],
+            show_progress="hidden",
+            **private,
+        )
+        ui["stop"].click(
+            lambda: self.updates(IDLE), None, [ui[name] for name in IDLE], cancels=running, queue=False, **private
+        )
 
     def endpoints(self, families):
         """The typed endpoints, for gradio_client and MCP; their components are not shown."""
@@ -791,8 +924,9 @@ def theme() -> gr.themes.Base:
     """Calm: the system's fonts, greys, and ink as the one accent; the methods have the colours."""
     sans = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
     mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
-    return gr.themes.Base(primary_hue="slate", secondary_hue="slate", neutral_hue="slate", radius_size="sm", font=sans,
-                          font_mono=mono)
+    return gr.themes.Base(
+        primary_hue="slate", secondary_hue="slate", neutral_hue="slate", radius_size="sm", font=sans, font_mono=mono
+    )
 
 
 def main() -> None:
@@ -801,8 +935,9 @@ def main() -> None:
     parser.add_argument("--host", help="address to listen on (GRADIO_SERVER_NAME, else 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port (GRADIO_SERVER_PORT, else the first free from 7860)")
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
-    parser.add_argument("--checkpoints", help="folder of <family>/<method>.safetensors (else QSNEG_CHECKPOINTS, "
-                                              "else checkpoints)")
+    parser.add_argument(
+        "--checkpoints", help="folder of <family>/<method>.safetensors (else QSNEG_CHECKPOINTS, else checkpoints)"
+    )
     flags = parser.parse_args()
     try:
         models = Models(flags.checkpoints, flags.device)
@@ -813,8 +948,13 @@ def main() -> None:
     has_mcp = importlib.util.find_spec("mcp") is not None
     try:
         demo.launch(
-            server_name=flags.host, server_port=flags.port, theme=theme(), css_paths=[STATIC / "app.css"],
-            footer_links=["api", "settings"], run_history=False, max_file_size=limits.UPLOAD,
+            server_name=flags.host,
+            server_port=flags.port,
+            theme=theme(),
+            css_paths=[STATIC / "app.css"],
+            footer_links=["api", "settings"],
+            run_history=False,
+            max_file_size=limits.UPLOAD,
             mcp_server=has_mcp and os.environ.get("GRADIO_MCP_SERVER", "True").lower() == "true",
         )
     except OSError as error:  # the port is taken

@@ -1,9 +1,9 @@
 """One picture through several models: what the app and its API compute, without any user interface.
 
-    from qsneg.ui.compare import Comparison, Models, Source, compare, labelled
-    models = Models("checkpoints")
-    *steps, result = compare(models, Source.read("photo.jpg"), "day2sunset", ["cut", "negcut"], 256)
-    labelled(result).save("comparison.png")
+from qsneg.ui.compare import Comparison, Models, Source, compare, labelled
+models = Models("checkpoints")
+*steps, result = compare(models, Source.read("photo.jpg"), "day2sunset", ["cut", "negcut"], 256)
+labelled(result).save("comparison.png")
 """
 
 import hashlib
@@ -67,8 +67,11 @@ class Source:
         except (ValueError, OSError) as error:
             if "smaller" in str(error):  # too many pixels, and what to do about it
                 raise Refused("picture", str(error).replace(f"'{path}'", "This picture")) from None
-            raise Refused("picture", "This file cannot be read as a picture: it may be damaged, or of another kind; "
-                                     "choose a JPEG, PNG or WebP file.") from None
+            raise Refused(
+                "picture",
+                "This file cannot be read as a picture: it may be damaged, or of another kind; "
+                "choose a JPEG, PNG or WebP file.",
+            ) from None
         return cls.of(image)
 
     def at(self, size: int) -> Image.Image:
@@ -142,8 +145,11 @@ class Models:
         if methods and not shipped:
             families = {family: []}
         if not families:
-            raise Refused("family", f"There are no weights in the folder '{self.folder.name}': train a model with "
-                                    "python -m qsneg train, or start the app with --checkpoints.")
+            raise Refused(
+                "family",
+                f"There are no weights in the folder '{self.folder.name}': train a model with "
+                "python -m qsneg train, or start the app with --checkpoints.",
+            )
         if family not in families:
             raise Refused("family", f"There are no models called '{family}': choose {_either(families)}.")
         if not methods:
@@ -175,8 +181,11 @@ class Models:
                     translator.translate(Image.new("RGB", (256, 256)))  # the first call sets things up and is slow
                     self._kept[key] = translator
                 except (ValueError, OSError):
-                    raise Refused("methods", f"The weights of {NAMES[method]} for {family} cannot be read: "
-                                             "untick it, or put a valid file in the checkpoint folder.") from None
+                    raise Refused(
+                        "methods",
+                        f"The weights of {NAMES[method]} for {family} cannot be read: "
+                        "untick it, or put a valid file in the checkpoint folder.",
+                    ) from None
             self._kept.move_to_end(key)
             while len(self._kept) > self.keep:
                 self._kept.popitem(last=False)
@@ -190,9 +199,12 @@ class Models:
         """
         width, height = image_io.short_size(source.image.size, size)
         if width * height > limits.TRANSLATED:
-            raise Refused("size", f"At this working size the picture would have {width * height / 1e6:.0f} megapixels, "
-                                  f"and at most {limits.TRANSLATED / 1e6:.0f} are translated: crop it, or choose a "
-                                  "smaller size.")
+            raise Refused(
+                "size",
+                f"At this working size the picture would have {width * height / 1e6:.0f} megapixels, "
+                f"and at most {limits.TRANSLATED / 1e6:.0f} are translated: crop it, or choose a "
+                "smaller size.",
+            )
         translator = self.translator(family, method)
         start = time.perf_counter()
         try:

@@ -25,11 +25,11 @@ SHARED = (
 READ = f"{SHARED} Look first at what keeps its shape, then at what changes its colour."
 METHODS = {
     "CUT": "A patch of the translation should resemble the patch at the same place of the source more than other "
-           "patches of that picture. The places are drawn at random.",
+    "patches of that picture. The places are drawn at random.",
     "QS-Attn": "The same loss, with the places chosen: those whose attention over the picture has the lowest entropy. "
-               "What is compared there is gathered along the attention of the source. It adds no parameters.",
+    "What is compared there is gathered along the attention of the source. It adds no parameters.",
     "NEGCUT": "The other patches are replaced by generated ones: a small network learns negatives that are hard to "
-              "tell from the right patch, against the translator.",
+    "tell from the right patch, against the translator.",
 }
 
 
@@ -99,8 +99,10 @@ def summary(comparison: Comparison) -> str:
     methods = f"{count} method{'s' if count != 1 else ''}"
     own = [result.method for result in comparison.results] == [compare.OWN]
     title = NAMES[compare.OWN] if own else family_title(comparison.family)
-    line = (f"<b>{html.escape(title)}</b>, {width} × {height} pixels: {methods} in "
-            f"{comparison.seconds:.2f} s on {html.escape(comparison.device)}.")
+    line = (
+        f"<b>{html.escape(title)}</b>, {width} × {height} pixels: {methods} in "
+        f"{comparison.seconds:.2f} s on {html.escape(comparison.device)}."
+    )
     return f'<p class="summary">{line}</p>'
 
 

@@ -78,13 +78,23 @@ WIPE = """element.addEventListener("input", (event) => {  // the handle follows 
 HANDLE = '<input type="range" min="0" max="100" value="50" aria-label="Place of the handle, percent of the width">'
 FOLD = """() => { if (innerWidth < 800) document.querySelector("#settings > button")?.click() }"""  # on a phone
 
-TOOLTIPS = "() => { for (const [name, text] of Object.entries(" + json.dumps({
-    "layer": "layer: index of the generator's layer whose features are read",
-    "mode": "mode: what a position attends to: all positions, or a window of 7 × 7",
-    "anchors": "num_anchors: how many positions of lowest entropy", "scale": "how values become colours",
-    "seed": "seed: of random positions and of NEGCUT's noise", "opacity": "how strongly the map covers the picture",
-    "count": "count: how many nearest patches", "radius": "radius: cells around the query that do not count as near",
-    "row": "position: row on the layer's grid", "column": "position: column on the layer's grid",
-}) + ")) for (const e of document.querySelectorAll('.control.' + name)) e.title = text }"
+TOOLTIPS = (
+    "() => { for (const [name, text] of Object.entries("
+    + json.dumps(
+        {
+            "layer": "layer: index of the generator's layer whose features are read",
+            "mode": "mode: what a position attends to: all positions, or a window of 7 × 7",
+            "anchors": "num_anchors: how many positions of lowest entropy",
+            "scale": "how values become colours",
+            "seed": "seed: of random positions and of NEGCUT's noise",
+            "opacity": "how strongly the map covers the picture",
+            "count": "count: how many nearest patches",
+            "radius": "radius: cells around the query that do not count as near",
+            "row": "position: row on the layer's grid",
+            "column": "position: column on the layer's grid",
+        }
+    )
+    + ")) for (const e of document.querySelectorAll('.control.' + name)) e.title = text }"
+)
 OPACITY = "(value) => document.querySelector('#stage-%s').style.setProperty('--opacity', value)"
 SAVE = "() => setTimeout(() => document.querySelector('#file-%s')?.click(), 200)"

@@ -6,12 +6,22 @@ FAMILIES = {
     "horse2zebra-drawn": ("Drawn horse to zebra", "Trained on drawn scenes: on photographs it gives nothing useful."),
 }
 PAPERS = {
-    "CUT": ("Contrastive Learning for Unpaired Image-to-Image Translation", "Park, Efros, Zhang and Zhu, ECCV 2020",
-            "https://arxiv.org/abs/2007.15651"),
-    "QS-Attn": ("QS-Attn: Query-Selected Attention for Contrastive Learning in I2I Translation",
-                "Hu, Zhou, Huang, Shi, Sun and Li, CVPR 2022", "https://arxiv.org/abs/2203.08483"),
-    "NEGCUT": ("Instance-wise Hard Negative Example Generation for Contrastive Learning in Unpaired Image-to-Image "
-               "Translation", "Wang, Zhou, Yu, Dai, Li, Zhao and Chen, ICCV 2021", "https://arxiv.org/abs/2108.04547"),
+    "CUT": (
+        "Contrastive Learning for Unpaired Image-to-Image Translation",
+        "Park, Efros, Zhang and Zhu, ECCV 2020",
+        "https://arxiv.org/abs/2007.15651",
+    ),
+    "QS-Attn": (
+        "QS-Attn: Query-Selected Attention for Contrastive Learning in I2I Translation",
+        "Hu, Zhou, Huang, Shi, Sun and Li, CVPR 2022",
+        "https://arxiv.org/abs/2203.08483",
+    ),
+    "NEGCUT": (
+        "Instance-wise Hard Negative Example Generation for Contrastive Learning in Unpaired Image-to-Image "
+        "Translation",
+        "Wang, Zhou, Yu, Dai, Li, Zhao and Chen, ICCV 2021",
+        "https://arxiv.org/abs/2108.04547",
+    ),
 }
 GUIDE = {
     "anchors": (

@@ -1,6 +1,6 @@
 """The drawn data set: same scene at every size, same geometry in both domains, seeds kept apart.
 
-    python -m pytest -q tests/test_drawn.py
+python -m pytest -q tests/test_drawn.py
 """
 
 import numpy as np

@@ -48,8 +48,15 @@ WHOLE = zipped(SMALL)
 def server(monkeypatch):
     """Serves `server.body`; `cuts` are the bytes after which connections break, `log` what was asked for."""
     state = SimpleNamespace(
-        body=WHOLE, type="application/zip", status=200, tag='"one"', date=None, ranges=True, chunked=False,
-        cuts=[], log=[],
+        body=WHOLE,
+        type="application/zip",
+        status=200,
+        tag='"one"',
+        date=None,
+        ranges=True,
+        chunked=False,
+        cuts=[],
+        log=[],
     )
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -15,7 +15,14 @@ def study(lift, made):
     negatives = [dict(layer=4, group=g, cosine=c, error=0.01, share_of_denominator=0.5) for g, c in groups.items()]
     centre = [dict(layer=4, group=g, cosine=0.4) for g in ("in_image", "generated")]
     layers = {"12": 0.1, "16": 0.2}
-    return dict(anchors=anchors, negatives=negatives, cosine_to_mean=centre, norm_rank_correlation=layers, underflow_share=layers, scenes=7)
+    return dict(
+        anchors=anchors,
+        negatives=negatives,
+        cosine_to_mean=centre,
+        norm_rank_correlation=layers,
+        underflow_share=layers,
+        scenes=7,
+    )
 
 
 def test_findings(tmp_path):
@@ -35,4 +42,7 @@ def test_findings(tmp_path):
 
 
 def test_verdict_needs_more_than_the_error():
-    assert verdict([(1.05, 0.1), (1.2, 0.1), (0.7, 0.1)], 1, "more", "less", "cases") == "more in 1 of 3 cases, less in 1, neither in 1."
+    assert (
+        verdict([(1.05, 0.1), (1.2, 0.1), (0.7, 0.1)], 1, "more", "less", "cases")
+        == "more in 1 of 3 cases, less in 1, neither in 1."
+    )

@@ -63,7 +63,11 @@ def test_tables_words_and_files(tmp_path, monkeypatch):
         assert 0 <= r["share_of_anchors"] <= 1 and abs(r["lift"] * r["share_of_area"] - r["share_of_anchors"]) < 1e-9
     every = rows[12, "random", "–", "borders"]  # 256 of 256 cells: all are chosen, so nothing is gained
     assert abs(every["lift"] - 1) < 1e-6
-    shares = [r["share_of_denominator"] for r in tables["negatives"] if r["layer"] == 16 and r["share_of_denominator"] is not None]
+    shares = [
+        r["share_of_denominator"]
+        for r in tables["negatives"]
+        if r["layer"] == 16 and r["share_of_denominator"] is not None
+    ]
     assert abs(sum(shares) - 1) < 1e-3 and len(shares) == 3
     assert [r["layer"] for r in tables["catch_up"]["layers"]] == [0, 4, 8, 12, 16]
     text = (tmp_path / "out" / "negcut.study.md").read_text()
@@ -74,13 +78,35 @@ def test_tables_words_and_files(tmp_path, monkeypatch):
 def test_words_say_whatever_is_true():
     def table(lift, made, inside):
         anchors = [
-            dict(layer=12, selection=s, ranking=k, region=r, share_of_anchors=0.2 * lift, share_of_area=0.2, lift=lift, error=0.1)
-            for s in ("global", "local") for k in ("log-entropy", "plain") for r in ("animals", "borders")
+            dict(
+                layer=12,
+                selection=s,
+                ranking=k,
+                region=r,
+                share_of_anchors=0.2 * lift,
+                share_of_area=0.2,
+                lift=lift,
+                error=0.1,
+            )
+            for s in ("global", "local")
+            for k in ("log-entropy", "plain")
+            for r in ("animals", "borders")
         ]
         anchors += [dict(a, selection="largest norm", ranking="–") for a in anchors[:2]]
-        negatives = [dict(layer=12, group=g, cosine=c, error=0.01, share_of_denominator=0.5) for g, c in (("in_image", inside), ("generated", made))]
+        negatives = [
+            dict(layer=12, group=g, cosine=c, error=0.01, share_of_denominator=0.5)
+            for g, c in (("in_image", inside), ("generated", made))
+        ]
         centre = [dict(layer=12, group=g, cosine=made) for g in ("in_image", "generated")]
-        return dict(anchors=anchors, negatives=negatives, cosine_to_mean=centre, norm_rank_correlation={"12": -lift / 2.1}, underflow_share={"12": 0.1}, scenes=2, entropy_by_label_ln_nats=[])
+        return dict(
+            anchors=anchors,
+            negatives=negatives,
+            cosine_to_mean=centre,
+            norm_rank_correlation={"12": -lift / 2.1},
+            underflow_share={"12": 0.1},
+            scenes=2,
+            entropy_by_label_ln_nats=[],
+        )
 
     assert any("more often than chance" in w for w in words(table(2.0, 0.5, 0.1), "x"))
     assert any("they are harder" in w for w in words(table(2.0, 0.5, 0.1), "x"))
@@ -110,7 +136,10 @@ def test_rank_correlation():
 
 def test_lag_names_the_reason_that_the_numbers_give():
     def reason(inside, shipped, on, free):
-        row = {k: {"cosine": 0.1, "loss": l} for k, l in zip(("in_image", "shipped", "trained_on", "without_diversity"), (inside, shipped, on, free))}
+        row = {
+            k: {"cosine": 0.1, "loss": l}
+            for k, l in zip(("in_image", "shipped", "trained_on", "without_diversity"), (inside, shipped, on, free))
+        }
         return study.lag({"steps": 5, "layers": [{"layer": 4, **row}]})[0]
 
     assert "had not lagged" in reason(1, 2, 3, 3)
@@ -125,6 +154,8 @@ def test_models_of_one_name_get_files_of_their_own(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "SIZE", 64)
     for family in ("a", "b"):
         save(tiny("cut"), tmp_path / family / "cut.safetensors")
-    study.study([str(tmp_path / f / "cut.safetensors") for f in "ab"], tmp_path / "out", count=1, device="cpu", progress=False)
+    study.study(
+        [str(tmp_path / f / "cut.safetensors") for f in "ab"], tmp_path / "out", count=1, device="cpu", progress=False
+    )
     assert sorted(p.name for p in (tmp_path / "out").glob("*.md")) == ["a-cut.study.md", "b-cut.study.md"]
     assert "a-cut.study.png" in (tmp_path / "out" / "a-cut.study.md").read_text()

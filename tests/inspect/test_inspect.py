@@ -21,12 +21,23 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 def fixture_view(name: str):
     """A view of a fixture's image with its weights, in float64, and the method with the recorded draws."""
     method, expected = load(FIXTURES / name, torch.float64)
-    weights = Weights(method.config, method.generator, method.heads, getattr(method, "negative_generator", None),
-                      getattr(method, "slow_heads", None))
+    weights = Weights(
+        method.config,
+        method.generator,
+        method.heads,
+        getattr(method, "negative_generator", None),
+        getattr(method, "slow_heads", None),
+    )
     with torch.no_grad():
         fake, source = method.generator.translate_with_features(expected["real_A"], method.config.layers)
         result = method.generator.encode(fake, method.config.layers)
-    view = View(weights, Image.new("RGB", (64, 64)), Image.new("RGB", (64, 64)), {"source": source, "result": result}, torch.device("cpu"))
+    view = View(
+        weights,
+        Image.new("RGB", (64, 64)),
+        Image.new("RGB", (64, 64)),
+        {"source": source, "result": result},
+        torch.device("cpu"),
+    )
     return view, method, expected
 
 
@@ -48,7 +59,9 @@ def test_loss_map_agrees_with_the_fixture(name):
     assert np.mean(losses) == pytest.approx(float(expected["loss_NCE"]), rel=1e-9)
 
 
-@pytest.mark.parametrize("name, mode", [("qs_global", "global"), ("qs_local", "local"), ("qs_local_global", "local+global")])
+@pytest.mark.parametrize(
+    "name, mode", [("qs_global", "global"), ("qs_local", "local"), ("qs_local_global", "local+global")]
+)
 def test_selection_agrees_with_the_fixture(name, mode):
     view, method, expected = fixture_view(name)
     for layer in (12, 16):
@@ -140,7 +153,16 @@ def test_inspection_arrays(views):
             assert got.negatives.shape == (20, 16) and got.nearest.shape == (20, 2) and got.diversity > 0
         else:
             assert got.negatives is None and got.nearest is None and got.diversity is None
-    assert set(inspect(views["cut"], 8, "local").arrays()) == {"entropy", "log_entropy", "rank", "anchors", "random", "similarity", "loss", "probability"}
+    assert set(inspect(views["cut"], 8, "local").arrays()) == {
+        "entropy",
+        "log_entropy",
+        "rank",
+        "anchors",
+        "random",
+        "similarity",
+        "loss",
+        "probability",
+    }
 
 
 def test_attention_rows_and_similarity(views):

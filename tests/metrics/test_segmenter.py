@@ -21,7 +21,9 @@ def test_scores_of_a_known_confusion():
 
 def test_network_s_shapes_and_size():
     net = Segmenter().eval()
-    assert net(torch.zeros(2, 3, 40, 32)).shape == (2, 4, 40, 32) and net.features(net.encode(torch.zeros(2, 3, 40, 32))).shape == (
+    assert net(torch.zeros(2, 3, 40, 32)).shape == (2, 4, 40, 32) and net.features(
+        net.encode(torch.zeros(2, 3, 40, 32))
+    ).shape == (
         2,
         64,
     )

@@ -34,4 +34,9 @@ def test_holes_stay_holes():
 
 
 def test_values_in_words():
-    assert power(np.log(0.52)) == "0.52" and power(np.log(0.0086)) == "0.0086" and power(-4000.0) == "10⁻¹⁷³⁷" and power(np.log(8.3)) == "8.3"
+    assert (
+        power(np.log(0.52)) == "0.52"
+        and power(np.log(0.0086)) == "0.0086"
+        and power(-4000.0) == "10⁻¹⁷³⁷"
+        and power(np.log(8.3)) == "8.3"
+    )

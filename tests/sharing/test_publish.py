@@ -30,7 +30,12 @@ def test_a_family(runs, tmp_path):
         assert (target / f"{method}.film" / "film.npz").is_file() and (target / f"{method}.metrics.jsonl").is_file()
     card = (target / "README.md").read_text()
     assert "| CUT | 2 | 0 |" in card and "| NEGCUT | 2 | 0 |" in card
-    assert "--out runs/horse2zebra-drawn-cut" in card and "--method negcut" in card and "--width 4" in card and "width 4 with" in card
+    assert (
+        "--out runs/horse2zebra-drawn-cut" in card
+        and "--method negcut" in card
+        and "--width 4" in card
+        and "width 4 with" in card
+    )
     for name in ("sheet.webp", "worst.webp", "curves.png"):
         assert name in card
         with Image.open(target / name) as picture:

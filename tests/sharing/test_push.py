@@ -57,7 +57,9 @@ class Hub(http.server.BaseHTTPRequestHandler):
             return self.say(status, {"url": f"{address}/{name}"})
         name = "/".join(path.removeprefix("/api/models").removesuffix(".git/info/lfs/objects/batch").split("/")[1:3])
         if path.endswith("/preupload/main"):
-            modes = {f["path"]: "lfs" if f["path"].endswith("safetensors") else "regular" for f in json.loads(body)["files"]}
+            modes = {
+                f["path"]: "lfs" if f["path"].endswith("safetensors") else "regular" for f in json.loads(body)["files"]
+            }
             files = [{"path": path, "uploadMode": mode, "shouldIgnore": False} for path, mode in modes.items()]
             return self.say(200, {"files": files})
         if path.endswith("/info/lfs/objects/batch"):

@@ -48,7 +48,9 @@ def test_resume_is_bit_for_bit(method, tmp_path):
     assert resumed.step == 3
     resumed.run(progress=False)
     assert same(final(whole), final(resumed))
-    fresh = Trainer(*build(method, steps=6, seed=1, disc_noise=0.2, disc_crop=32, degrade=0.5, **TINY), tmp_path / "other")
+    fresh = Trainer(
+        *build(method, steps=6, seed=1, disc_noise=0.2, disc_crop=32, degrade=0.5, **TINY), tmp_path / "other"
+    )
     fresh.run(progress=False)
     assert not same(final(whole), final(fresh))  # the comparison can fail
     files = [(tmp_path / run / "model.safetensors") for run in ("whole", "part")]
@@ -90,7 +92,9 @@ def test_flags_and_errors_on_the_command_line(tmp_path):
 
     assert "no data folder" in fails(tmp_path / "nowhere", "--out", tmp_path / "run")
     assert "Unknown method 'pix2pix'" in fails("horse2zebra-drawn", "--method", "pix2pix", "--out", tmp_path / "run")
-    assert "CycleGAN is not trained here" in fails("horse2zebra-drawn", "--method", "cyclegan", "--out", tmp_path / "run")
+    assert "CycleGAN is not trained here" in fails(
+        "horse2zebra-drawn", "--method", "cyclegan", "--out", tmp_path / "run"
+    )
     assert "nothing to resume" in fails("--resume", "--out", tmp_path / "run")
     assert "divisible by 4" in fails("horse2zebra-drawn", "--crop", 130, "--out", tmp_path / "run")
 
@@ -102,10 +106,18 @@ def test_every_step_moves_what_it_should(tmp_path):
     x, y, _ = trainer.data[0]
     trainer.train_step(x, y)
     after = trainer.method.state_dict()
-    for part in ("generator.model.1.", "heads.mlp_0.0.", "discriminator.model.0.", "negative_generator.mlp_0.0.", "slow_heads.mlp_0.0."):
+    for part in (
+        "generator.model.1.",
+        "heads.mlp_0.0.",
+        "discriminator.model.0.",
+        "negative_generator.mlp_0.0.",
+        "slow_heads.mlp_0.0.",
+    ):
         name = part + "weight"
         assert not torch.equal(before[name], after[name]), part
-    slow, old, new = (s[f"{n}.mlp_4.2.weight"] for s, n in ((after, "slow_heads"), (before, "slow_heads"), (after, "heads")))
+    slow, old, new = (
+        s[f"{n}.mlp_4.2.weight"] for s, n in ((after, "slow_heads"), (before, "slow_heads"), (after, "heads"))
+    )
     torch.testing.assert_close(slow, 0.9 * old + 0.1 * new)
 
 
@@ -126,7 +138,14 @@ def test_papers_defaults():
     model, train = build("cut")
     assert model == ModelConfig() and train == TrainConfig()
     assert (model.width, model.patches, model.dim, model.temperature) == (64, 256, 256, 0.07)
-    assert (train.resize, train.crop, train.lr, train.beta1, train.beta2, train.average) == (286, 256, 2e-4, 0.5, 0.999, 0.999)
+    assert (train.resize, train.crop, train.lr, train.beta1, train.beta2, train.average) == (
+        286,
+        256,
+        2e-4,
+        0.5,
+        0.999,
+        0.999,
+    )
     assert build("fastcut")[0].nce_weight == 10 and build("cut")[0].nce_weight == 1
     small = build("cut", "small")
     assert (small[0].width, small[0].patches, small[1].crop) == (32, 128, 128)
@@ -141,7 +160,11 @@ def test_card_film_metrics_and_samples(tmp_path):
     config_read, card = read_metadata(tmp_path / "model.safetensors")
     assert config_read == model
     assert card["steps"] == 6 and card["seed"] == 0 and card["data"] == "horse2zebra-drawn" and card["machine"]
-    assert card["minutes"] >= 0 and {"step", "background", "luminance"} <= set(card["last"]) and card["best"]["background"] > 0
+    assert (
+        card["minutes"] >= 0
+        and {"step", "background", "luminance"} <= set(card["last"])
+        and card["best"]["background"] > 0
+    )
     lines = [json.loads(l) for l in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [l["step"] for l in lines] == [2, 4, 5, 6] and all(np.isfinite(l["G"]) for l in lines)
     assert [p.name for p in sorted((tmp_path / "samples").iterdir())] == ["0000003.jpg", "0000006.jpg"]
@@ -172,7 +195,9 @@ def test_frame_steps_are_log_spaced():
 
 
 def test_film_does_not_disturb_training(tmp_path):
-    with_film, without = (Trainer(*build("cut", **(TINY | dict(film=f, steps=3))), tmp_path / str(f)) for f in (True, False))
+    with_film, without = (
+        Trainer(*build("cut", **(TINY | dict(film=f, steps=3))), tmp_path / str(f)) for f in (True, False)
+    )
     with_film.run(progress=False)
     without.run(progress=False)
     assert same(final(with_film), final(without))
@@ -207,7 +232,10 @@ def test_folder_batches(tmp_path):
         (lambda f: [p.unlink() for p in (f / "trainB").iterdir()] and (f / "trainB").rmdir(), "has no folder 'trainB'"),
         (lambda f: [p.unlink() for p in (f / "trainA").iterdir()], "holds no pictures"),
         (lambda f: (f / "trainA" / "0.png").write_bytes(b"no picture"), "cannot be read: '.*0.png'; remove"),
-        (lambda f: Image.new("RGB", (63, 90)).save(f / "trainB" / "1.png"), r"crop of 64 pixels: '.*1.png' \(63×90\); remove"),
+        (
+            lambda f: Image.new("RGB", (63, 90)).save(f / "trainB" / "1.png"),
+            r"crop of 64 pixels: '.*1.png' \(63×90\); remove",
+        ),
     ],
 )
 def test_bad_folders_get_one_sentence(spoil, message, tmp_path):
@@ -269,7 +297,14 @@ def test_ctrl_c_finishes_the_step_and_loses_nothing(tmp_path, capsys, interrupti
     resumed = resume(tmp_path / "part")
     resumed.run(progress=False)
     assert same(final(whole), final(resumed))
-    assert [json.loads(l)["step"] for l in (tmp_path / "part" / "metrics.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5, 6]
+    assert [json.loads(l)["step"] for l in (tmp_path / "part" / "metrics.jsonl").read_text().splitlines()] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]
 
 
 def test_ctrl_c_is_ignored_where_it_was(tmp_path, interruptible):
@@ -460,7 +495,9 @@ def test_gradients_that_stay_not_finite_end_the_run_with_advice_and_a_finite_che
     trainer = Trainer(*build("cut", steps=60, save_every=1, log_every=1, **TINY), tmp_path / "run")
     update = trainer.update
     trainer.update = lambda name, loss: update(name, loss * float("nan") if trainer.step > 1 else loss)
-    with pytest.raises(ValueError, match="gradients of the discriminator were not finite, at step 27: start again with a smaller --lr"):
+    with pytest.raises(
+        ValueError, match="gradients of the discriminator were not finite, at step 27: start again with a smaller --lr"
+    ):
         trainer.run(progress=False)
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert all(v.isfinite().all() for part in ("method", "average") for v in state[part].values())
@@ -469,7 +506,9 @@ def test_gradients_that_stay_not_finite_end_the_run_with_advice_and_a_finite_che
 def test_weights_are_kept_on_the_way_with_averages_of_all_networks(tmp_path):
     trainer = Trainer(*build("negcut", steps=6, keep=3, **TINY), tmp_path / "run")
     trainer.run(progress=False)
-    assert [p.name for p in sorted((tmp_path / "run" / "kept").iterdir())] == [f"{n:07d}.safetensors" for n in (2, 4, 6)]
+    assert [p.name for p in sorted((tmp_path / "run" / "kept").iterdir())] == [
+        f"{n:07d}.safetensors" for n in (2, 4, 6)
+    ]
     read = load(tmp_path / "run" / "kept" / "0000006.safetensors")
     assert list(read.parts()) == ["generator", "heads", "negative_generator", "slow_heads", "discriminator"]
     for name, net in read.parts().items():
@@ -488,7 +527,14 @@ def test_a_run_that_averaged_the_generator_alone_goes_on(tmp_path):
     del state["skipped"]
     torch.save(state, tmp_path / "run" / "checkpoint.pt")
     again = resume(tmp_path / "run", steps=6)
-    assert all(torch.equal(a, b) for a, b in zip(again.average.module["generator"].parameters(), trainer.average.module["generator"].parameters()))
-    assert all(torch.equal(a, b) for a, b in zip(again.average.module["heads"].parameters(), trainer.method.heads.parameters()))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(
+            again.average.module["generator"].parameters(), trainer.average.module["generator"].parameters()
+        )
+    )
+    assert all(
+        torch.equal(a, b) for a, b in zip(again.average.module["heads"].parameters(), trainer.method.heads.parameters())
+    )
     again.run(progress=False)
     assert again.step == 6

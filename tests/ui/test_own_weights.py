@@ -102,7 +102,9 @@ def test_only_its_session_has_it(demo, picture):
     mine = update[demo.ui["mine"]]
     update = demo.close_own("day2sunset", ["cut", OWN], mine)
     assert update[demo.ui["mine"]] is None and update[demo.ui["methods"]].value == ["cut"]
-    assert demo.models.own.find(mine[0]) is None and update[demo.ui["own close"]] == dict(visible=False, __type__="update")
+    assert demo.models.own.find(mine[0]) is None and update[demo.ui["own close"]] == dict(
+        visible=False, __type__="update"
+    )
 
 
 def test_what_cannot_be_opened_leaves_all_as_it_was(demo, tmp_path):
@@ -186,7 +188,9 @@ def test_in_the_browser(page, browser, app, strided):  # noqa: F811
     assert "came without projection heads" in text
     page.locator("#own-close").click()
     page.wait_for_selector("#methods input[name='own']", state="detached")
-    assert not page.locator("#own-close").is_visible() and not page.locator("#own .note:has-text('is open')").is_visible()
+    assert (
+        not page.locator("#own-close").is_visible() and not page.locator("#own .note:has-text('is open')").is_visible()
+    )
     other = browser.new_page()
     other.goto(app)
     other.wait_for_selector("#methods input[name='cut']")

@@ -8,8 +8,8 @@ pictures of one seed are exact counterparts, and a label map goes with both.
     python -m qsneg draw --split test --count 8 --size 256 --out scenes
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter

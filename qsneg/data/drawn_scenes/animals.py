@@ -104,8 +104,9 @@ def _leg(root, lengths, angles, widths, ground, lifted):
     a = np.asarray(angles)
     steps = np.stack([np.sin(a), -np.cos(a)], 1) * np.asarray(lengths)[:, None]
     knee, fetlock, end = root + np.cumsum(steps, 0)
-    chain = np.array([root, (root + knee) / 2, knee, knee + 0.25 * (fetlock - knee),
-                      knee + 0.7 * (fetlock - knee), fetlock, end])
+    chain = np.array(
+        [root, (root + knee) / 2, knee, knee + 0.25 * (fetlock - knee), knee + 0.7 * (fetlock - knee), fetlock, end]
+    )
     hoof = 0.045
     if lifted:
         chain[:, 1] += max(0, ground + hoof + 0.03 - chain[:, 1].min())
@@ -190,8 +191,7 @@ class Body:
             withers, chest = [(0.27, 1.015), (0.305, 1.02), (0.34, 1.03)], [(0.38, 0.515), (0.455, 0.60), (0.475, 0.70)]
         trunk = TRUNK.copy()
         trunk[4:, 3] -= 0.018 * a.build
-        stations = np.concatenate([
-            trunk, np.concatenate([withers, chest], 1), np.concatenate([top, bottom], 1)])
+        stations = np.concatenate([trunk, np.concatenate([withers, chest], 1), np.concatenate([top, bottom], 1)])
         line = smooth(stations, 5)
         split = (len(TRUNK) + 2) * 5  # where the neck leaves the trunk
         h = HEAD_SIZE * smooth(HEAD, 4)
@@ -199,7 +199,9 @@ class Body:
         forehead, jaw = _turn(h[:, [0, 1]], head, origin), _turn(h[:, [0, 2]], head, origin)
         self.head = Ribbon(forehead, jaw)
         place = lambda points: _turn(HEAD_SIZE * np.array(points), head, origin)  # noqa: E731
-        self.ear = place([(0.045, 0.055), (-0.025, 0.055), (-0.085, 0.125), (-0.06, 0.155), (0.0, 0.125), (0.04, 0.085)])
+        self.ear = place(
+            [(0.045, 0.055), (-0.025, 0.055), (-0.085, 0.125), (-0.06, 0.155), (0.0, 0.125), (0.04, 0.085)]
+        )
         self.far_ear = self.ear + 0.028 * np.array([np.cos(head + 0.5), np.sin(head + 0.5)])
         inner = [(0.025, 0.07), (-0.01, 0.075), (-0.06, 0.125), (-0.052, 0.138), (0.0, 0.108)]
         self.inner_ear = place(inner)
@@ -223,8 +225,17 @@ class Body:
 
     def _tail(self, a):
         swing = 0.06 + 0.14 * max(a.tail, 0)
-        line = smooth([(-0.49, 0.90), (-0.545 - 0.3 * swing, 0.84), (-0.565 - 0.8 * swing, 0.68),
-                       (-0.56 - 1.1 * swing, 0.50), (-0.55 - 1.2 * swing, 0.34), (-0.555 - 1.4 * swing, 0.27)], 4)
+        line = smooth(
+            [
+                (-0.49, 0.90),
+                (-0.545 - 0.3 * swing, 0.84),
+                (-0.565 - 0.8 * swing, 0.68),
+                (-0.56 - 1.1 * swing, 0.50),
+                (-0.55 - 1.2 * swing, 0.34),
+                (-0.555 - 1.4 * swing, 0.27),
+            ],
+            4,
+        )
         wide = smooth([[0.03], [0.028], [0.034], [0.055], [0.042], [0.004]], 4)
         way = np.gradient(line, axis=0)
         way /= np.sqrt((way**2).sum(1, keepdims=True))

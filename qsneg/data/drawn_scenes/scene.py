@@ -181,12 +181,24 @@ def _animal(rng, horizon, slope, height, other):
     patched = rng.random() < 0.3
     patches = np.stack([rng.uniform(0.05, 1.0, 5), rng.uniform(0, 0.9, 5), rng.uniform(0.07, 0.15, 5)], 1)
     return Animal(
-        x=float(x), y=float(y), height=float(height), facing=facing, gait=gait, legs=legs,
-        neck=float(neck), head=float(head), build=rng.uniform(-1, 1), tail=rng.uniform(-0.3, 1),
-        coat=int(rng.integers(0, 6)), tone=rng.uniform(-1, 1),
+        x=float(x),
+        y=float(y),
+        height=float(height),
+        facing=facing,
+        gait=gait,
+        legs=legs,
+        neck=float(neck),
+        head=float(head),
+        build=rng.uniform(-1, 1),
+        tail=rng.uniform(-0.3, 1),
+        coat=int(rng.integers(0, 6)),
+        tone=rng.uniform(-1, 1),
         patches=patches if patched else patches[:0],
-        socks=rng.random(4) < 0.25, blaze=bool(rng.random() < 0.4),
-        stripe=rng.uniform(0.13, 0.16), phase=rng.uniform(0, 1), warp=rng.uniform(-1, 1, (40, 3)),
+        socks=rng.random(4) < 0.25,
+        blaze=bool(rng.random() < 0.4),
+        stripe=rng.uniform(0.13, 0.16),
+        phase=rng.uniform(0, 1),
+        warp=rng.uniform(-1, 1, (40, 3)),
     )
 
 
