@@ -363,7 +363,8 @@ def main() -> None:
     except (ValueError, OSError) as error:
         reason = str(error)
         if isinstance(error, OSError) and error.strerror:  # the system's own, such as a full disk
-            reason = f"'{error.filename or 'A file'}' cannot be used ({error.strerror}): make room there, or choose another place."
+            file = error.filename or "A file"
+            reason = f"'{file}' cannot be used ({error.strerror}): make room there, or choose another place."
         print(f"Error: {reason}", file=sys.stderr)
         sys.exit(2)
     except SystemExit as end:

@@ -135,7 +135,7 @@ class TrainConfig:
     disc_noise: float = 0.0
     # standard deviation of noise on the discriminator's input, falling linearly to 0 (https://arxiv.org/abs/1610.04490)
     disc_crop: int = 0
-    # where above 0, the discriminator sees a square of this side, at random in the crop: its border is not the picture's
+    # where above 0, the discriminator sees a square of this side, at random in the crop, not the picture's border
     beta1: float = 0.5
     # Adam's first momentum
     beta2: float = 0.999
@@ -172,8 +172,9 @@ class TrainConfig:
             raise ValueError(f"resize_max must be 0 or at least resize, {self.resize}, not {self.resize_max}.")
         if self.disc_crop and not 32 <= self.disc_crop <= self.crop:
             raise ValueError(f"disc_crop must be 0, or from 32 to the crop of {self.crop}, not {self.disc_crop}.")
-        for name, least in {"steps": 0, "batch": 1, "resize_max": 0, "scenes": 1, "disc_noise": 0, "seed": 0, "workers": 0,
-                            "keep": 0, "log_every": 1, "sample_every": 1, "save_every": 1, "evaluate_every": 0}.items():  # fmt: skip
+        zero = dict.fromkeys(("steps", "resize_max", "disc_noise", "seed", "workers", "keep", "evaluate_every"), 0)
+        one = dict.fromkeys(("batch", "scenes", "log_every", "sample_every", "save_every"), 1)
+        for name, least in (zero | one).items():
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}.")
         for name in ("decay", "degrade", "beta1", "beta2", "average"):

@@ -144,7 +144,7 @@ class CUT(nn.Module):
         return torch.stack(losses).mean()
 
     def judge(self, images: Tensor) -> Tensor:
-        """The discriminator's verdict, B×1×h×w, on pictures B×3×H×W (squares of them, noise on them, where that is set)."""
+        """The discriminator's verdict, B×1×h×w, on pictures B×3×H×W (squares of them, noise on them, where set)."""
         if 0 < (side := self.disc_crop) < images.shape[3]:
             top, left = self.draws.corner(images.shape[3] - side)
             images = images[..., top : top + side, left : left + side]

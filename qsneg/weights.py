@@ -118,8 +118,8 @@ def read_metadata(path: Path | str) -> tuple[ModelConfig, dict]:
         metadata = {}
     if "config" not in metadata:
         raise ValueError(
-            f"'{path}' is not a weights file of qsneg: give a .safetensors file that it wrote, or bring published weights "
-            "in with `python -m qsneg import`."
+            f"'{path}' is not a weights file of qsneg: give a .safetensors file that it wrote, or bring published "
+            "weights in with `python -m qsneg import`."
         )
     try:
         values, card = json.loads(metadata["config"]), json.loads(metadata.get("card", "{}"))
@@ -175,8 +175,8 @@ def in_words(shape: tuple[int, ...]) -> str:
 
 
 def find(name: Path | str, folder: Path | str | None = None) -> Path:
-    """The file meant by `name`: a path (of a file, with or without .safetensors, or of a run's folder), a name under the
-    checkpoint folder such as "horse2zebra-drawn/cut", or a Hugging Face repository id "user/repository" (its
+    """The file meant by `name`: a path (of a file, with or without .safetensors, or of a run's folder), a name under
+    the checkpoint folder such as "horse2zebra-drawn/cut", or a Hugging Face repository id "user/repository" (its
     model.safetensors, or "user/repository/file").
 
     Raises:

@@ -60,7 +60,7 @@ def assert_same(a, ga, b, gb):
 
 @pytest.mark.parametrize("name", ["cut", "qs-attn", "negcut"])  # those that the bench times
 def test_same_losses_as_the_plain_version(name):
-    """Every speed-up leaves losses and gradients as they were: shared features against anew, group against instance norm."""
+    """Every speed-up leaves losses and gradients: shared features against anew, group against instance norm."""
     fast, slow = make(name).double(), plain(make(name).double())
     (a, ga), (b, gb) = step(fast, batch=2), step(slow, batch=2)
     assert_same(a, ga, b, gb)

@@ -142,8 +142,8 @@ def test_margin_keeps_the_border_from_the_picture(translator):
 
     generator.forward = framed
     try:
-        edge = lambda margin: np.asarray(translator.translate(ramp(64, 64), margin=margin))[0].max()
-        assert edge(0) == 0 and edge(32) > 0
+        plain, margin = (np.asarray(translator.translate(ramp(64, 64), margin=m)) for m in (0, 32))
+        assert plain[0].max() == 0 and margin[0].max() > 0
     finally:
         del generator.forward
 

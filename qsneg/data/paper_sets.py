@@ -191,7 +191,8 @@ def prepare(
             if not note.is_file() or json.loads(note.read_text()) != list(dataset.addresses):
                 address = dataset.addresses[0]
                 raise ValueError(
-                    f"'{archive}' is there already and was not fetched from {address}: take it with --from, or move it away."
+                    f"'{archive}' is there already and was not fetched from {address}: take it with --from, or move it "
+                    "away."
                 )
             print(f"Taking '{archive}', which is there already; remove it to fetch it anew.")
             verify(archive, dataset.size, dataset.checksum)

@@ -67,7 +67,7 @@ def check_folder(
 
 
 class Domain:
-    """The pictures of one domain: length, and picture `i` as a uint8 array of short side between resize and resize_max."""
+    """The pictures of one domain: length, and picture `i` as uint8 array of short side from resize to resize_max."""
 
     def __init__(self, config: TrainConfig, letter: str):
         self.config, self.letter = config, letter
@@ -153,7 +153,7 @@ class Unpaired(torch.utils.data.Dataset):
 
 
 def degraded(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The picture, H×W×3 uint8, shrunk to 0.4 of its size at least, saved as JPEG of low quality, and enlarged again."""
+    """The picture, H×W×3 uint8, shrunk to 0.4 of its size at least, saved as JPEG of low quality, enlarged again."""
     image, file, share = Image.fromarray(np.ascontiguousarray(picture)), io.BytesIO(), rng.uniform(0.4, 1.0)
     small = image.resize([round(side * share) for side in image.size], Image.Resampling.BICUBIC)
     small.save(file, "JPEG", quality=int(rng.integers(15, 60)))

@@ -5,9 +5,9 @@
 
 Trains what is not yet trained, each run a folder under runs/: one that is finished is skipped, one that was stopped
 goes on; with more --steps than the runs have, all go on from their ends, a further stage. Then all are
-evaluated alike (`qsneg.evaluation.evaluate`), beside the longer runs that are shipped. Writes
-miniature.md, miniature.json, miniature.png and examples.png (the first test pictures by every method's first seed), with
-the published figures for the real sets in a column of their own.
+evaluated alike (`qsneg.evaluation.evaluate`), beside the longer runs that are shipped. Writes miniature.md,
+miniature.json, miniature.png and examples.png (the first test pictures by every method's first seed), with the
+published figures for the real sets in a column of their own.
 """
 
 import dataclasses
@@ -41,10 +41,10 @@ SOURCE = (
     "Published: FID on the real sets at 256×256 pixels, as reported by CUT's authors and reproduced with their "
     "weights in the table of [clean-fid's README](https://github.com/GaParmar/clean-fid): 120 translations against 140 "
     "test pictures (horse→zebra), 500 against 500 (cat→dog). Another task, another scale: no number here compares with "
-    "them, at most the order of methods. With so few pictures FID is noisy, and with clean-fid's own resizing CUT's are 43.7 "
-    "and 77.6; who trained CUT anew on horse→zebra got 61 to 68 at the last epoch, papers often report the best "
-    "([issue 65 of CUT's repository](https://github.com/taesungp/contrastive-unpaired-translation/issues/65)). –: no "
-    "figure was at hand that could be checked."
+    "them, at most the order of methods. With so few pictures FID is noisy, and with clean-fid's own resizing CUT's "
+    "are 43.7 and 77.6; who trained CUT anew on horse→zebra got 61 to 68 at the last epoch, papers often report the "
+    "best ([issue 65 of CUT's repository](https://github.com/taesungp/contrastive-unpaired-translation/issues/65)). –: "
+    "no figure was at hand that could be checked."
 )
 
 

@@ -10,14 +10,14 @@ from qsneg.config import TITLES
 from qsneg.evaluation.study import NEAR, words
 
 INTRO = (
-    "Measured on drawn test scenes, where it is known what every patch shows, with `python -m qsneg study`. A *lift* is the "
-    "share of anchors in a region over the region's share of the picture: 1 is chance. ± is 1.96 standard errors over scenes. "
-    "Models trained on photographs are looked at outside their own domain here."
+    "Measured on drawn test scenes, where it is known what every patch shows, with `python -m qsneg study`. A *lift* "
+    "is the share of anchors in a region over the region's share of the picture: 1 is chance. ± is 1.96 standard "
+    "errors over scenes. Models trained on photographs are looked at outside their own domain here."
 )
 
 
 def read_studies(folder: Path | str) -> dict[str, dict]:
-    """The tables of every study beside the weights in a checkpoint folder, by model name; unreadable ones are left out."""
+    """The tables of every study beside the weights in a checkpoint folder, by model name, without unreadable ones."""
     found = {}
     for path in sorted(Path(folder).glob("*/*.study.json")):
         try:
@@ -42,8 +42,12 @@ def anchors_found(studies: dict[str, dict]) -> str:
         for name, s in studies.items()
     }
     for region, where in (("animals", "on animals"), ("borders", f"within {NEAR} cells of the border of a thing")):
-        pairs = [(r["lift"], r["error"] or 0) for table in rows.values() for (_, mode, ranking, place), r in table.items()
-                 if place == region and ranking == "log-entropy" and mode in ("global", "local")]  # fmt: skip
+        pairs = [
+            (r["lift"], r["error"] or 0)
+            for table in rows.values()
+            for (_, mode, ranking, place), r in table.items()
+            if place == region and ranking == "log-entropy" and mode in ("global", "local")
+        ]
         more, less = (f"anchors lie {where} more often than chance", "less often")
         lines.append(
             f"- Over all models, layers 12 and 16, global and local attention, {verdict(pairs, 1, more, less, 'cases')}"
@@ -71,12 +75,14 @@ def negatives_found(studies: dict[str, dict]) -> str:
             pairs.append((made["cosine"] - inside["cosine"], made["error"] + inside["error"]))
             shares = [r["share_of_denominator"] for r in (made, inside)]
             lines.append(
-                f"| {name} | {layer} | {made['cosine']:.2f} | {inside['cosine']:.2f} | {hardest['cosine']:.2f} | {shares[0]:.0%} | {shares[1]:.0%} |"
+                f"| {name} | {layer} | {made['cosine']:.2f} | {inside['cosine']:.2f} | {hardest['cosine']:.2f} "
+                f"| {shares[0]:.0%} | {shares[1]:.0%} |"
             )
     if not lines:
         return ""
     more = "Generated negatives are, on average, more similar to the query than patches of the picture"
-    head = "| model | layer | cosine, generated | in-image | hardest in-image | share of the denominator, generated | in-image |"
+    head = "| model | layer | cosine, generated | in-image | hardest in-image "
+    head += "| share of the denominator, generated | in-image |"
     return "\n".join([
         "### Are generated negatives harder?\n", f"- {verdict(pairs, 0, more, 'less', 'layers and models')}\n",
         head, "| --- | ---: |" + " ---: |" * 5, *lines, "", *lags_found(studies),
@@ -90,14 +96,14 @@ def lags_found(studies: dict[str, dict]) -> list[str]:
         return []
     before, after = (sum(r[k]["loss"] > r["in_image"]["loss"] for r in rows) for k in ("shipped", "trained_on"))
     return [
-        "- A reason tested: everything else frozen, a copy of each negative generator was trained on, and measured on other "
-        f"scenes. The contrastive loss under its negatives is then larger than under patches in {after} of {len(rows)} layers and "
-        f"models; as shipped, in {before}. "
+        "- A reason tested: everything else frozen, a copy of each negative generator was trained on, and measured on "
+        "other scenes. The contrastive loss under its negatives is then larger than under patches in "
+        f"{after} of {len(rows)} layers and models; as shipped, in {before}. "
         + (
             "So it can make hard negatives; in training it lags behind an encoder that moves away."
             if after > 2 * before and 2 * after > len(rows)
             else ""
-        )  # fmt: skip
+        )
     ]
 
 
@@ -117,6 +123,7 @@ def findings(folder: Path | str) -> str:
         method = name.split("/")[-1]
         sentences = "\n".join(f"- {w}" for w in words(study, method))
         text.append(
-            f"<details><summary>{name} ({TITLES.get(method, method)}) in words, with reasons tested</summary>\n\n{sentences}\n\n</details>\n"
+            f"<details><summary>{name} ({TITLES.get(method, method)}) in words, with reasons tested</summary>\n\n"
+            f"{sentences}\n\n</details>\n"
         )
     return "\n".join(text)

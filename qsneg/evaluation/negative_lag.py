@@ -99,8 +99,9 @@ def catch_up(translator: Translator, steps: int = 500, train: int = 32, test: in
         translator: a model with a negative generator.
         steps: further steps of batch 1. train, test: scenes to train and to measure on. size: of scenes, in pixels.
 
-    Returns: a row for each layer: "layer", and for each of "in_image" (negatives of the picture), "shipped" (the negative
-        generator as it is), "trained_on" and "without_diversity" (its copies) the "cosine" to the queries and the "loss".
+    Returns: a row for each layer: "layer", and for each of "in_image" (negatives of the picture), "shipped" (the
+        negative generator as it is), "trained_on" and "without_diversity" (its copies) the "cosine" to the queries and
+        the "loss".
 
     Raises:
         ValueError: if the model has no negative generator.

@@ -199,7 +199,7 @@ def bench_entropy(width: int = 32, device: str = "auto", sizes: tuple[int, ...] 
 
 
 def bench_click(width: int = 32, device: str = "auto", size: int = 256, rounds: int = 20) -> None:
-    """Print what a click costs: one attention row, two similarity maps and the query's contrast, features being there."""
+    """Print what a click costs: an attention row, two similarity maps, the query's contrast; features are there."""
     torch.manual_seed(0)
     translator = Translator(Weights.empty(ModelConfig(method="negcut", width=width)), device)
     view = observe(translator, to_image(torch.rand(3, size, size) * 2 - 1))

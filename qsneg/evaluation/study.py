@@ -154,10 +154,17 @@ class Study:
                 "error": None if np.isnan(spread) else 1.96 * spread / len(area) ** 0.5,
             })  # fmt: skip
         negatives = [
-            {"layer": layer, "group": group, "cosine": float(np.mean(values)), "error": 1.96 * float(np.std(values)) / len(values) ** 0.5,
-             "share_of_denominator": float(np.mean(self.denominator[layer, group])) if (layer, group) in self.denominator else None}
+            {
+                "layer": layer,
+                "group": group,
+                "cosine": float(np.mean(values)),
+                "error": 1.96 * float(np.std(values)) / len(values) ** 0.5,
+                "share_of_denominator": float(np.mean(held))
+                if (held := self.denominator.get((layer, group)))
+                else None,
+            }
             for (layer, group), values in self.similar.items()
-        ]  # fmt: skip
+        ]
         shares = (10, 25, 50, 75, 90)  # percent
         entropy = [
             {"layer": layer, "label": LABELS[label], **{f"{q}%": float(np.percentile(v, q)) for q in shares}}
@@ -165,9 +172,15 @@ class Study:
         ]
         underflow = {str(layer): float(np.mean(v)) for layer, v in self.underflow.items()}
         centre = [{"layer": l, "group": g, "cosine": float(np.mean(v))} for (l, g), v in self.centre.items()]
-        tables = {"scenes": len(self.underflow[self.config.attention_layers[0]]), "anchors": anchors, "negatives": negatives,
-                  "entropy_by_label_ln_nats": entropy, "underflow_share": underflow,
-                  "norm_rank_correlation": {str(l): float(np.mean(v)) for l, v in self.norm.items()}, "cosine_to_mean": centre}  # fmt: skip
+        tables = {
+            "scenes": len(self.underflow[self.config.attention_layers[0]]),
+            "anchors": anchors,
+            "negatives": negatives,
+            "entropy_by_label_ln_nats": entropy,
+            "underflow_share": underflow,
+            "norm_rank_correlation": {str(l): float(np.mean(v)) for l, v in self.norm.items()},
+            "cosine_to_mean": centre,
+        }
         if self.translator.weights.negative_generator is not None:
             tables["catch_up"] = {**CATCH_UP, "layers": catch_up(self.translator, **CATCH_UP, size=SIZE)}
         return json.loads(json.dumps(tables, default=float))
@@ -203,16 +216,11 @@ def words(tables: dict, method: str) -> list[str]:
                 r = rows[layer, mode, "log-entropy", region]
                 low, high = r["lift"] - (r["error"] or 0), r["lift"] + (r["error"] or 0)
                 where = "on animals" if region == "animals" else f"within {NEAR} cells of a border"
-                verdict = (
-                    "more often than chance"
-                    if low > 1
-                    else "less often than chance"
-                    if high < 1
-                    else "as often as chance"
-                )
+                verdict = "more often than" if low > 1 else "less often than" if high < 1 else "as often as"
                 out.append(
-                    f"Layer {layer}, {mode} attention: {r['share_of_anchors']:.0%} of the anchors lie {where}, which is "
-                    f"{r['share_of_area']:.0%} of the picture: {r['lift']:.2f} times the share of area, {verdict}."
+                    f"Layer {layer}, {mode} attention: {r['share_of_anchors']:.0%} of the anchors lie {where}, which "
+                    f"is {r['share_of_area']:.0%} of the picture: {r['lift']:.2f} times the share of area, {verdict} "
+                    "chance."
                 )
         plain, log = (rows[layer, "global", k, "animals"]["lift"] for k in ("plain", "log-entropy"))
         under = tables["underflow_share"][str(layer)]
@@ -222,8 +230,8 @@ def words(tables: dict, method: str) -> list[str]:
         )
         norm, rho = rows[layer, "largest norm", "–", "animals"]["lift"], tables["norm_rank_correlation"][str(layer)]
         out.append(
-            f"Layer {layer}, a reason tested: log-entropy and the squared norm of a token have a rank correlation of {rho:.2f}, "
-            f"and the {NUM} tokens of largest norm reach {norm:.2f} times the share of animals. "
+            f"Layer {layer}, a reason tested: log-entropy and the squared norm of a token have a rank correlation of "
+            f"{rho:.2f}, and the {NUM} tokens of largest norm reach {norm:.2f} times the share of animals. "
             + (
                 "Low entropy is, here, little else than a large feature."
                 if rho < -0.9
@@ -238,24 +246,17 @@ def words(tables: dict, method: str) -> list[str]:
         inside, made = groups[layer, "in_image"], groups.get((layer, "generated"))
         if made is None:
             continue
-        harder = (
-            "harder"
-            if made["cosine"] - made["error"] > inside["cosine"] + inside["error"]
-            else (
-                "easier"
-                if made["cosine"] + made["error"] < inside["cosine"] - inside["error"]
-                else "no harder and no easier"
-            )
-        )
+        more, error = made["cosine"] - inside["cosine"], made["error"] + inside["error"]
+        harder = "harder" if more > error else "easier" if more < -error else "no harder and no easier"
         out.append(
-            f"Layer {layer}: generated negatives have a mean cosine of {made['cosine']:.2f} to the query, in-image ones "
-            f"{inside['cosine']:.2f}: on average they are {harder}. Were both in the denominator, generated ones would hold "
-            f"{made['share_of_denominator']:.1%} of it, in-image ones {inside['share_of_denominator']:.1%}."
+            f"Layer {layer}: generated negatives have a mean cosine of {made['cosine']:.2f} to the query, in-image "
+            f"ones {inside['cosine']:.2f}: on average they are {harder}. Were both in the denominator, generated ones "
+            f"would hold {made['share_of_denominator']:.1%} of it, in-image ones {inside['share_of_denominator']:.1%}."
         )
         a, b = (centre[layer, group] for group in ("generated", "in_image"))
         out.append(
-            f"Layer {layer}, a reason tested: to the picture's mean feature, all that their generator sees, generated negatives "
-            f"have a cosine of {a:.2f}, patches {b:.2f}. "
+            f"Layer {layer}, a reason tested: to the picture's mean feature, all that their generator sees, "
+            f"generated negatives have a cosine of {a:.2f}, patches {b:.2f}. "
             + (
                 "They are close to the mean, and so alike for every query."
                 if a > 0.8
@@ -277,24 +278,29 @@ def lag(found: dict | None) -> list[str]:
             if on["loss"] >= inside["loss"]
             else "It had lagged behind, and the diversity term holds it back."
             if free["loss"] >= inside["loss"]
-            else "It had lagged behind, which explains a part; seeing one mean of the picture, it does not reach its hardest patches."
+            else "It had lagged behind, which explains a part; seeing one mean of the picture, it does not reach its "
+            "hardest patches."
             if on["loss"] > shipped["loss"] + 0.1
             else "It cannot do better, seeing one mean of the picture."
         )
         out.append(
-            f"Layer {r['layer']}, a reason tested: with all else frozen and {found['steps']} more steps, the loss under generated negatives "
-            f"goes from {shipped['loss']:.2f} to {on['loss']:.2f} nats ({free['loss']:.2f} without the diversity term; in-image "
-            f"{inside['loss']:.2f}), their cosine to the query from {shipped['cosine']:.2f} to {on['cosine']:.2f} (in-image "
-            f"{inside['cosine']:.2f}). {reason}"
+            f"Layer {r['layer']}, a reason tested: with all else frozen and {found['steps']} more steps, the loss "
+            f"under generated negatives goes from {shipped['loss']:.2f} to {on['loss']:.2f} nats ({free['loss']:.2f} "
+            f"without the diversity term; in-image {inside['loss']:.2f}), their cosine to the query from "
+            f"{shipped['cosine']:.2f} to {on['cosine']:.2f} (in-image {inside['cosine']:.2f}). {reason}"
         )
     return out
 
 
 def markdown(tables: dict, name: str, method: str, stem: str = "study") -> str:
     """The study as a page; its figure lies beside it as <stem>.study.png."""
-    lines = [f"# Study of {name}", "", f"{method}, on {tables['scenes']} drawn test scenes at {SIZE} pixels. ± is 1.96 standard errors "
-             "over scenes.", "", *(f"- {w}" for w in words(tables, method)), "", "## Anchors", "",
-             "| layer | selection | ranking | on animals | area | lift | near borders | area | lift |", "|" + " --- |" * 9]  # fmt: skip
+    about = f"{method}, on {tables['scenes']} drawn test scenes at {SIZE} pixels."
+    lines = [f"# Study of {name}", "", f"{about} ± is 1.96 standard errors over scenes.", ""]
+    lines += [*(f"- {w}" for w in words(tables, method)), "", "## Anchors", ""]
+    lines += [
+        "| layer | selection | ranking | on animals | area | lift | near borders | area | lift |",
+        "|" + " --- |" * 9,
+    ]
     rows = {(r["layer"], r["selection"], r["ranking"], r["region"]): r for r in tables["anchors"]}
     for layer, selection, ranking in dict.fromkeys(k[:3] for k in rows):
         cells = [layer, selection, ranking]
@@ -306,18 +312,20 @@ def markdown(tables: dict, name: str, method: str, stem: str = "study") -> str:
                 f"{r['lift']:.2f} ± {r['error'] or 0:.2f}",
             ]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
-    lines += ["", "## Negatives", "", "Cosine to the query, and share of the denominator if all groups were in it.", "",
-              "| layer | group | cosine | share |", "|" + " --- |" * 4]  # fmt: skip
+    lines += ["", "## Negatives", "", "Cosine to the query, and share of the denominator if all groups were in it.", ""]
+    lines += ["| layer | group | cosine | share |", "|" + " --- |" * 4]
     for r in sorted(tables["negatives"], key=lambda r: r["layer"]):
         share = "" if r["share_of_denominator"] is None else f"{r['share_of_denominator']:.1%}"
         lines.append(
             f"| {r['layer']} | {r['group'].replace('_', '-')} | {r['cosine']:.3f} ± {r['error']:.3f} | {share} |"
         )
     if "catch_up" in tables:
-        lines += ["", "## Does the negative generator lag?", "", "Cosine to the query / contrastive loss in nats, on "
-                  f"{tables['catch_up']['test']} other scenes, after {tables['catch_up']['steps']} more steps of the negative generator alone.", "",
-                  "| layer | in-image | generated, as shipped | trained on | without diversity |", "|" + " --- |" * 5]  # fmt: skip
-        for r in tables["catch_up"]["layers"]:
+        found = tables["catch_up"]
+        about = f"Cosine to the query / contrastive loss in nats, on {found['test']} other scenes, after "
+        about += f"{found['steps']} more steps of the negative generator alone."
+        lines += ["", "## Does the negative generator lag?", "", about, ""]
+        lines += ["| layer | in-image | generated, as shipped | trained on | without diversity |", "|" + " --- |" * 5]
+        for r in found["layers"]:
             cells = [
                 f"{r[k]['cosine']:.2f} / {r[k]['loss']:.2f}"
                 for k in ("in_image", "shipped", "trained_on", "without_diversity")
@@ -328,8 +336,8 @@ def markdown(tables: dict, name: str, method: str, stem: str = "study") -> str:
 
 
 def study(names: list[str], out: Path | str, count: int = 200, device: str = "auto", progress: bool = True) -> None:
-    """Study each checkpoint and write <method>.study.json, .md and .png into `out`; <family>-<method> where two checkpoints
-    have one file name.
+    """Study each checkpoint and write <method>.study.json, .md and .png into `out`; <family>-<method> where two
+    checkpoints have one file name.
 
     Raises:
         FileNotFoundError, ValueError: if a checkpoint cannot be loaded, or `out` cannot be written to.

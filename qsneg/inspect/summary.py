@@ -33,7 +33,8 @@ def sentence(result: Inspection) -> str:
     """What is seen, in words: where anchors gather, compared with random positions."""
     held, area = concentration(result.anchors, result.grid.shape)
     random_area = concentration(result.random, result.grid.shape)[1]
-    words = f"{held:.0%} of the anchors lie on {area:.0%} of the picture; as many random positions spread over {random_area:.0%}."
+    words = f"{held:.0%} of the anchors lie on {area:.0%} of the picture; "
+    words += f"as many random positions spread over {random_area:.0%}."
     if result.underflow:
         total = result.entropy.size
         words += (

@@ -86,13 +86,13 @@ def boxes(picture: Image.Image, positions: np.ndarray, grid: Grid, colour: str =
     picture = picture.copy()
     scale = picture.width // grid.size[0]
     pen, letters = ImageDraw.Draw(picture), font(max(12, min(picture.size) // 32))
-    for number, (row, column) in enumerate(positions, 1):
+    for count, (row, column) in enumerate(positions, 1):
         left, top, right, bottom = grid.box(int(row), int(column))
         pad = around * grid.stride
         box = [(v * scale) for v in (left - pad, top - pad, right + pad, bottom + pad)]
         pen.rectangle((box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1), outline=INK, width=4)
         pen.rectangle(box, outline=colour, width=2)
-        pen.text((box[2] + 2, box[1]), str(number), colour, letters, stroke_width=2, stroke_fill=INK)
+        pen.text((box[2] + 2, box[1]), str(count), colour, letters, stroke_width=2, stroke_fill=INK)
     return picture
 
 
@@ -114,8 +114,14 @@ def thumbnail(image: Image.Image, position, grid: Grid, around: int = 3, side: i
     return image.crop((left - pad, top - pad, right + pad, bottom + pad)).resize((side, side), Image.Resampling.NEAREST)
 
 
-def colour_bar(limits: tuple[float, float], label: str, width: int = 512, name: str = MAP, ticks: list[str] | None = None,
-               dark: bool = False) -> Image.Image:  # fmt: skip
+def colour_bar(
+    limits: tuple[float, float],
+    label: str,
+    width: int = 512,
+    name: str = MAP,
+    ticks: list[str] | None = None,
+    dark: bool = False,
+) -> Image.Image:
     """A horizontal colour bar with raw values: its two ends and the middle, or the given `ticks` evenly spaced."""
     low, high = limits
     ink = "#e6e6e6" if dark else "#333333"

@@ -2,8 +2,8 @@
 
     python -m qsneg inspect photo.jpg --checkpoint day2sunset/negcut --layer 12 --mode global --out seen
 
-Writes `inspection.npz` (the arrays of `qsneg.inspect.Inspection` by name), `summary.json`, the source and the result, and
-overlays as PNG.
+Writes `inspection.npz` (the arrays of `qsneg.inspect.Inspection` by name), `summary.json`, the source and the result,
+and overlays as PNG.
 """
 
 import json

@@ -96,14 +96,15 @@ against the true counterparts of drawn test scenes, `swd` the sliced Wasserstein
 pictures; `edges` and `self_similarity` are correlations with the source (1 = all of its structure kept). "Last" is the
 shipped model, measured on all test pictures; "best" the least `background` or `swd` measured, on the way on the first
 64 test pictures.
-All are generators of width {first[0].width} with {first[0].blocks} blocks, trained on {crops}-pixel crops; what is shipped is the
-exponential moving average of the generator, in float16.
+All are generators of width {first[0].width} with {first[0].blocks} blocks, trained on {crops}-pixel crops; what is
+shipped is the exponential moving average of the generator, in float16.
 
 ## Pictures
 
 ![Translations of pictures that may be shown](sheet.webp)
 
-The worst cases of each model among {WORST_OF} such pictures, by how little of the source's edges they keep (the number):
+The worst cases of each model among {WORST_OF} such pictures, by how little of the source's edges they keep (the
+number):
 
 ![The pictures of which each model keeps least](worst.webp)
 
@@ -114,8 +115,8 @@ The worst cases of each model among {WORST_OF} such pictures, by how little of t
 python -m qsneg publish {" ".join(f"runs/{target.name}-{m}" for m in found)} --family {target.name}
 ```
 
-torch {first[1]["torch"]}. The same command with the same seed repeats a run bit for bit on one machine and one version of the
-code; elsewhere, and with later versions, weights differ in rounding.
+torch {first[1]["torch"]}. The same command with the same seed repeats a run bit for bit on one machine and one version
+of the code; elsewhere, and with later versions, weights differ in rounding.
 
 ![Losses and figures during training](curves.png)
 """
@@ -138,7 +139,7 @@ def sheet(target: Path, methods: list[str], size: int = 256) -> Image.Image:
 
 
 def worst(target: Path, methods: list[str], size: int = 256, count: int = WORST_OF, keep: int = WORST) -> Image.Image:
-    """For each method a pair of columns, source and translation: the pictures with the least edge agreement, worst first."""
+    """For each method two columns, source and translation: the pictures with the least edge agreement, worst first."""
     columns = []
     sources = [source for source, _ in showable(target.name, count, size)]
     for model in models(target, methods).values():

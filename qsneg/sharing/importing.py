@@ -56,8 +56,10 @@ def convert(
     if method not in (*METHODS, *FOREIGN):
         raise ValueError(f"Unknown method '{method}': choose one of {', '.join((*METHODS, *FOREIGN))}.")
     if (negatives or slow_heads) and not (heads and negatives and slow_heads and method.endswith("negcut")):
-        raise ValueError("A negative generator belongs to negcut or fastnegcut, and is imported together with its heads "
-                         "and slow heads: give --heads, --negatives and --slow-heads.")  # fmt: skip
+        raise ValueError(
+            "A negative generator belongs to negcut or fastnegcut, and is imported together with its heads "
+            "and slow heads: give --heads, --negatives and --slow-heads."
+        )
     state = read(generator)
     values = architecture(state, generator)
     last = ModelConfig(layers=(0,), **values).last_layer
@@ -256,8 +258,10 @@ def noise_width(state: Tensors, dim: int, path: Path | str) -> int:
     """Width of the noise of a negative generator."""
     first = state.get("mlp_0.0.weight")
     if first is None or first.ndim != 2 or first.shape[1] <= dim:
-        raise ValueError(f"'{path}' is no negative generator for heads of width {dim}: its mlp_0.0.weight should have more "
-                         "columns than that.")  # fmt: skip
+        raise ValueError(
+            f"'{path}' is no negative generator for heads of width {dim}: its mlp_0.0.weight should have more "
+            "columns than that."
+        )
     return first.shape[1] - dim
 
 
@@ -266,9 +270,11 @@ def compare(state: Tensors, net: Tensors, part: str, path: Path | str) -> None:
     what = part.replace("_", " ")
     names, wanted = ({n for n in s if not n.endswith(".filt")} for s in (state, net))
     if names != wanted:
-        raise ValueError(f"'{path}' does not fit as {what}: {len(names - wanted)} tensors are too many and "
-                         f"{len(wanted - names)} are missing, such as {min(names ^ wanted)}; where it belongs to other "
-                         "layers of the generator, name them with --layers.")  # fmt: skip
+        raise ValueError(
+            f"'{path}' does not fit as {what}: {len(names - wanted)} tensors are too many and {len(wanted - names)} "
+            f"are missing, such as {min(names ^ wanted)}; where it belongs to other layers of the generator, name them "
+            "with --layers."
+        )
     for name, tensor in state.items():
         if name in net and tensor.shape != net[name].shape:
             found, right = in_words(tuple(tensor.shape)), in_words(tuple(net[name].shape))
@@ -279,5 +285,7 @@ def check_filters(state: Tensors, net: Tensors, path: Path | str) -> None:
     """Raises ValueError where a blur is another filter than ours."""
     for name, tensor in state.items():
         if name.endswith(".filt") and (name not in net or not torch.allclose(tensor, net[name], atol=1e-3)):
-            raise ValueError(f"'{path}' resamples with other filters than [1 2 1] and [1 3 3 1] ({name}), which are the "
-                         "only ones understood.")  # fmt: skip
+            raise ValueError(
+                f"'{path}' resamples with other filters than [1 2 1] and [1 3 3 1] ({name}), which are the "
+                "only ones understood."
+            )

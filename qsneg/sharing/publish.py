@@ -4,8 +4,8 @@
     python -m qsneg publish --family day2sunset      # the card again, after a change to DATA.md, of what lies there
 
 Writes to checkpoints/<family>/, for each run: `<method>.safetensors`, `<method>.film/`, `<method>.metrics.jsonl`; and
-for the family: `curves.png`, `sheet.webp` (translations of pictures that may be shown), `worst.webp` and `README.md`, the model
-card. What is known of the data and its licence is read from `DATA.md` in that folder, if there is one.
+for the family: `curves.png`, `sheet.webp` (translations of pictures that may be shown), `worst.webp` and `README.md`,
+the model card. What is known of the data and its licence is read from `DATA.md` in that folder, if there is one.
 """
 
 import json
@@ -44,14 +44,17 @@ def publish(runs: list[Path | str], family: str, folder: Path | str | None = Non
             )
         if config.method in cards:
             raise ValueError(
-                f"'{cards[config.method][0]}' and '{run}' are both of {TITLES[config.method]}: a family has one of each method."
+                f"'{cards[config.method][0]}' and '{run}' are both of {TITLES[config.method]}: a family has one of "
+                "each method."
             )
         if not list((run / "film").glob("[0-9]*.npz")):
             raise ValueError(f"'{run}' has no film, which a family shows: train it without --no-film.")
         cards[config.method] = (run, config, card)
     for key in ALIKE:
-        found = {", then ".join(json.dumps((vars(config) | stage["train_config"])[key]) for stage in stages(card)): method
-                 for method, (_, config, card) in cards.items()}  # fmt: skip
+        found = {}
+        for method, (_, config, card) in cards.items():
+            values = [(vars(config) | stage["train_config"])[key] for stage in stages(card)]
+            found[", then ".join(map(json.dumps, values))] = method
         if len(found) > 1:
             values = " and ".join(f"{value} ({TITLES[method]})" for value, method in found.items())
             raise ValueError(f"The runs differ in {key}, {values}: the models of one family share {', '.join(ALIKE)}.")

@@ -3,7 +3,7 @@
     python -m qsneg train horse2zebra-drawn --method qs-attn --preset small --out runs/qs-attn
     python -m qsneg train horse2zebra-drawn --method cut --preset debug --out runs/debug     # ten steps
     python -m qsneg train --resume --out runs/qs-attn
-    python -m qsneg train --resume --out runs/qs-attn --steps 10000 --crop 192 --resize 224 --decay 0.2   # a further stage
+    python -m qsneg train --resume --out runs/qs-attn --steps 10000 --crop 192 --resize 224     # a further stage
 
 A run is a folder: `checkpoint.pt` (everything that a run consists of, written atomically), `metrics.jsonl`,
 `samples/`, `film/`, `model.safetensors` (exported weights with their card), and TensorBoard's files where
@@ -126,10 +126,10 @@ class Trainer:
             if count >= STALLED:
                 advice = "start again with a smaller --lr"
                 if self.method.autocast is not contextlib.nullcontext:
-                    advice = f"go on from the last checkpoint in full precision, `train --resume --out {self.out} --autocast off`"
-                raise ValueError(
-                    f"The last {int(count)} gradients of {NETWORKS[name]} were not finite, at step {self.step}: {advice}."
-                )
+                    command = f"train --resume --out {self.out} --autocast off"
+                    advice = f"go on from the last checkpoint in full precision, `{command}`"
+                found = f"The last {int(count)} gradients of {NETWORKS[name]} were not finite, at step {self.step}"
+                raise ValueError(f"{found}: {advice}.")
 
     def state(self) -> dict:
         return {
@@ -341,7 +341,8 @@ def leave_interrupts(worker: int) -> None:
 
 
 def averages(state: dict, exported: torch.nn.ModuleDict) -> dict:
-    """The averages' state in a checkpoint; where an older version averaged the generator alone, the others begin as they are."""
+    """The averages' state in a checkpoint; where an older version averaged the generator alone, the others begin as
+    they are."""
     if not any(key.startswith("module.model.") for key in state):
         return state
     raw = {f"module.{name}": tensor for name, tensor in exported.state_dict().items()}
@@ -424,8 +425,8 @@ def tensorboard(out: Path):
 def write_metrics(
     out: Path, board, step: int, values: dict, lr: float, seconds: float, broken: int, skipped: int
 ) -> None:
-    line = {"step": step, **{k: round(v, 6) for k, v in values.items()}, "lr": lr, "seconds": round(seconds, 1), "broken": broken,
-            "skipped": skipped}  # fmt: skip
+    line = {"step": step, **{k: round(v, 6) for k, v in values.items()}, "lr": lr, "seconds": round(seconds, 1)}
+    line |= {"broken": broken, "skipped": skipped}
     with (out / "metrics.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
     if board:

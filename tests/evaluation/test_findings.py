@@ -6,11 +6,14 @@ from qsneg.evaluation.findings import findings, read_studies, verdict
 
 
 def study(lift, made):
+    shares = dict(share_of_anchors=0.2 * lift, share_of_area=0.2)
+    shares = dict(share_of_anchors=0.2 * lift, share_of_area=0.2)
     anchors = [
-        dict(layer=l, selection=s, ranking=k, region=r, share_of_anchors=0.2 * lift, share_of_area=0.2, lift=lift, error=0.1)
-        for l in (12, 16) for r in ("animals", "borders")
+        dict(layer=l, selection=s, ranking=k, region=r, lift=lift, error=0.1) | shares
+        for l in (12, 16)
+        for r in ("animals", "borders")
         for s, k in (("global", "log-entropy"), ("local", "log-entropy"), ("global", "plain"), ("largest norm", "–"))
-    ]  # fmt: skip
+    ]
     groups = {"in_image": 0.3, "hardest in_image": 0.9} | ({} if made is None else {"generated": made})
     negatives = [dict(layer=4, group=g, cosine=c, error=0.01, share_of_denominator=0.5) for g, c in groups.items()]
     centre = [dict(layer=4, group=g, cosine=0.4) for g in ("in_image", "generated")]

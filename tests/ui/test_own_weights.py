@@ -79,7 +79,7 @@ def test_an_opened_file_is_a_further_method_of_its_session(demo, picture):
     group, _ = demo.set_family("day2sunset", None, mine)  # an example was chosen
     assert group.value == ["cut", "negcut", OWN]
     assert "opened bring no film" in demo.fill_film(seen["subject"], FilmChoice(), {})[demo.ui["film"]]["value"]
-    for name, page in PAGES.items():
+    for name, module in PAGES.items():
         drawn = {demo.ui[key]: value for key, value in (("subject", seen["subject"]),)}
         for update in demo.fill(name, seen["subject"], Choice(), {}):
             drawn |= update
@@ -88,7 +88,7 @@ def test_an_opened_file_is_a_further_method_of_its_session(demo, picture):
         assert ("came without projection heads" in html) == (name != "anchors")
         archive = zipfile.ZipFile(demo.download(name, seen["subject"], drawn[demo.ui["drawn"]])).namelist()
         assert any(n.startswith("cut/") for n in archive)
-        assert any(n.startswith("own/") for n in archive) == (not page.NEEDS_HEADS)
+        assert any(n.startswith("own/") for n in archive) == (not module.NEEDS_HEADS)
 
 
 def test_only_its_session_has_it(demo, picture):

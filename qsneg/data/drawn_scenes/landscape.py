@@ -57,7 +57,7 @@ def land(scene: Scene, size: int, domain: str) -> np.ndarray:
     """Sky, clouds, hills and bare ground: float32 (size, size, 3) from 0 to 1."""
     p = PALETTES[domain]
     mid = (np.arange(size, dtype=np.float32) + 0.5) / size
-    x, y = mid[None, :], mid[:, None]
+    y = mid[:, None]
     t = np.clip(y / scene.horizon, 0, 1)[..., None]
     top, low = np.float32(p["sky"])
     picture = np.broadcast_to(top + (low - top) * t**1.3, (size, size, 3)).astype(np.float32)
