@@ -65,8 +65,15 @@ class ModelConfig:
     def __post_init__(self):
         if self.method not in (*METHODS, *FOREIGN):
             raise ValueError(f"Unknown method '{self.method}': choose one of {', '.join(METHODS)}.")
-        for name, most in {"width": 4096, "disc_width": 4096, "blocks": 256, "dim": 65536, "patches": 1 << 20,
-                           "noise_dim": 65536}.items():  # fmt: skip
+        bounds = {
+            "width": 4096,
+            "disc_width": 4096,
+            "blocks": 256,
+            "dim": 65536,
+            "patches": 1 << 20,
+            "noise_dim": 65536,
+        }
+        for name, most in bounds.items():
             if not isinstance(value := getattr(self, name), int) or not 1 <= value <= most:
                 raise ValueError(f"{name} must be a whole number from 1 to {most}, not {value}.")
         if self.attention not in ("global", "local", "local+global"):

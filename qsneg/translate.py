@@ -150,9 +150,15 @@ class Report:
 
 
 def translate_files(
-    paths: Iterable[Path | str], checkpoint: Path | str, out: Path | str, size: int | None = None,
-    device: str = "auto", folder: Path | str | None = None, progress: bool = True, margin: int = MARGIN,
-) -> Report:  # fmt: skip
+    paths: Iterable[Path | str],
+    checkpoint: Path | str,
+    out: Path | str,
+    size: int | None = None,
+    device: str = "auto",
+    folder: Path | str | None = None,
+    progress: bool = True,
+    margin: int = MARGIN,
+) -> Report:
     """Translate pictures and, recursively, folders of pictures into the folder `out`, whose structure is theirs.
 
     JPEG and WebP are written in their own format (quality 95), all others as PNG. Where two results would have the

@@ -150,8 +150,10 @@ def load(name: Path | str, folder: Path | str | None = None) -> Weights:
         shapes = {k: tuple(v.shape) for k, v in net.state_dict().items() if not k.endswith(".filt")}
         for name in shapes.keys() & states[part].keys():
             if shapes[name] != (found := tuple(states[part][name].shape)):
-                raise ValueError(f"The tensors in '{path}' do not fit its configuration: {part}.{name} is "
-                                 f"{in_words(found)} and should be {in_words(shapes[name])}.")  # fmt: skip
+                raise ValueError(
+                    f"The tensors in '{path}' do not fit its configuration: {part}.{name} is "
+                    f"{in_words(found)} and should be {in_words(shapes[name])}."
+                )
         missing, unexpected = shapes.keys() - states[part].keys(), states[part].keys() - shapes.keys()
         if missing or unexpected:
             raise ValueError(

@@ -50,10 +50,13 @@ def test_a_place_that_cannot_be_written_to(out, tmp_path, checkpoint, capsys, mo
     Image.new("RGB", (40, 40)).save("a.png")
     tiny = ["--preset", "debug", "--steps", 1, "--width", 4, "--disc-width", 4, "--no-film", "--evaluate-every", 0]
     for command_line in (
-        ["draw", "--split", "test", "--count", 1, "--size", 32], ["train", "horse2zebra-drawn", *tiny],
-        ["translate", "a.png", "--checkpoint", checkpoint], ["inspect", "a.png", "--checkpoint", checkpoint],
-        ["study", "--checkpoint", checkpoint, "--count", 1], ["evaluate", checkpoint, "--count", 1, "--size", 32],
-    ):  # fmt: skip
+        ["draw", "--split", "test", "--count", 1, "--size", 32],
+        ["train", "horse2zebra-drawn", *tiny],
+        ["translate", "a.png", "--checkpoint", checkpoint],
+        ["inspect", "a.png", "--checkpoint", checkpoint],
+        ["study", "--checkpoint", checkpoint, "--count", 1],
+        ["evaluate", checkpoint, "--count", 1, "--size", 32],
+    ):
         code, _, err = run(capsys, *command_line, "--out", out)
         assert code in (1, 2) and "choose another" in err or "cannot be written" in err, (command_line, err)
     assert (tmp_path / "file.txt").read_text() == "mine"

@@ -63,8 +63,13 @@ def test_no_circles():
 
 def test_no_folder_uses_what_stands_below_it():
     assert {path.name for path in (ROOT / "qsneg").iterdir() if (path / "__init__.py").is_file()} <= set(FOLDERS)
-    upward = [f"{module} uses {other}" for module in FILES if module not in ("qsneg", "qsneg.__main__")
-              for other in uses(module) if storey(other) > storey(module)]  # fmt: skip
+    upward = [
+        f"{module} uses {other}"
+        for module in FILES
+        if module not in ("qsneg", "qsneg.__main__")
+        for other in uses(module)
+        if storey(other) > storey(module)
+    ]
     assert upward == []
 
 

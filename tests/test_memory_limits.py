@@ -59,7 +59,13 @@ def test_free_bytes(tmp_path):
     write(group.parent, 1500, 1400, *v2)  # the parent's limit binds too
     assert memory_limits.cgroup_free_bytes(tmp_path / "fs", own) == 200
     own.write_text("3:cpu:/x\n9:memory:/c\n")
-    write(tmp_path / "fs" / "memory" / "c", 700, 300, "memory.limit_in_bytes", "memory.usage_in_bytes",
-          "total_inactive_file")  # fmt: skip
+    write(
+        tmp_path / "fs" / "memory" / "c",
+        700,
+        300,
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "total_inactive_file",
+    )
     assert memory_limits.cgroup_free_bytes(tmp_path / "fs", own) == 500
     assert memory_limits.cgroup_free_bytes(tmp_path / "fs", tmp_path / "none") > 1e15

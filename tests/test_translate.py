@@ -101,8 +101,13 @@ def test_padding_continues_what_is_seen(translator):
 
 
 def test_bad_tensors(translator):
-    for x in (torch.zeros(3, 8, 8), torch.zeros(1, 4, 8, 8), torch.zeros(1, 3, 0, 8), torch.zeros(0, 3, 8, 8),
-              torch.zeros(1, 3, 8, 8, dtype=torch.uint8)):  # fmt: skip
+    for x in (
+        torch.zeros(3, 8, 8),
+        torch.zeros(1, 4, 8, 8),
+        torch.zeros(1, 3, 0, 8),
+        torch.zeros(0, 3, 8, 8),
+        torch.zeros(1, 3, 8, 8, dtype=torch.uint8),
+    ):
         with pytest.raises(ValueError, match="Pictures to translate are B×3×H×W floats"):
             translator.translate_tensor(x)
     assert translator.translate_tensor(noise(1, 3, 8, 8).double()).dtype == torch.float32

@@ -168,8 +168,8 @@ def miniature(
     longer = []
     for name, path in shipped().items():
         row, card = figures(name, path)
-        longer.append({"name": name, "method": TITLES[weights.read_metadata(path)[0].method], "steps": card["steps"],
-                       "minutes": card["minutes"], **row})  # fmt: skip
+        title = TITLES[weights.read_metadata(path)[0].method]
+        longer.append({"name": name, "method": title, "steps": card["steps"], "minutes": card["minutes"], **row})
     bounds = [{"name": name, **row} for name, row in evaluation.bounds().items()]
     table = {
         "data": DRAWN,

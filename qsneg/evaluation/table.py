@@ -39,7 +39,7 @@ COLUMNS = {
     "edges": Column("edges", "truth", 3, "correlation of edge magnitudes with the source; 1: all edges kept"),
     "self_similarity": Column("self-sim.", "truth", 3, "correlation of local self-similarities with the source"),
     "milliseconds": Column("ms / picture", "lower", 1, "median time to translate one picture, alone"),
-}  # fmt: skip
+}
 ARROWS = {"lower": " ↓", "higher": " ↑", "truth": ""}
 
 
@@ -85,8 +85,14 @@ def dot_plot(groups: dict[str, list[dict]], lines: dict[str, dict], colours: dic
     keys = present([row for rows in groups.values() for row in rows])
     wide = min(4, len(keys))
     high = -(-len(keys) // wide)
-    figure, axes = plt.subplots(high, wide, figsize=(2.6 * wide + 2, high * (0.9 + 0.26 * len(groups))), sharey=True,
-                                squeeze=False, layout="constrained")  # fmt: skip
+    figure, axes = plt.subplots(
+        high,
+        wide,
+        figsize=(2.6 * wide + 2, high * (0.9 + 0.26 * len(groups))),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
     for axis in axes.flat[len(keys) :]:
         axis.set_visible(False)
     for axis, key in zip(axes.flat, keys):

@@ -61,8 +61,14 @@ class View:
     Made by `observe`; everything else reads from it and never runs the generator again.
     """
 
-    def __init__(self, weights: Weights, source: Image.Image, result: Image.Image,
-                 features: dict[str, list[Tensor]], device: torch.device):  # fmt: skip
+    def __init__(
+        self,
+        weights: Weights,
+        source: Image.Image,
+        result: Image.Image,
+        features: dict[str, list[Tensor]],
+        device: torch.device,
+    ):
         self.weights, self.config, self.source, self.result, self.device = (
             weights,
             weights.config,
@@ -142,20 +148,23 @@ class View:
         """Entropies of all L positions in nats, and their logarithms; computed once."""
         window = window or self.config.window
         kind = "global" if mode == "global" else "local"
-        return self.once(("entropy", layer, kind, window),
-                         lambda: [e[0] for e in attention.entropy(self.map(layer), mode, window)])  # fmt: skip
+        return self.once(
+            ("entropy", layer, kind, window), lambda: [e[0] for e in attention.entropy(self.map(layer), mode, window)]
+        )
 
     def projected(self, layer: int, which: str, index: Tensor) -> Tensor:
         """The projected features at row-major positions N: N×K in float32."""
         return self.heads(tokens(self.map(layer, which))[:, index], self.number(layer))[0]
 
-    def attention(self, layer: int, position: tuple[int, int], mode: str = "global",
-                  window: int | None = None) -> np.ndarray:  # fmt: skip
+    def attention(
+        self, layer: int, position: tuple[int, int], mode: str = "global", window: int | None = None
+    ) -> np.ndarray:
         """One row of the attention over the source, H×W, summing to 1; in local mode 0 outside the window."""
         return np.exp(self.log_attention(layer, position, mode, window))
 
-    def log_attention(self, layer: int, position: tuple[int, int], mode: str = "global",
-                      window: int | None = None) -> np.ndarray:  # fmt: skip
+    def log_attention(
+        self, layer: int, position: tuple[int, int], mode: str = "global", window: int | None = None
+    ) -> np.ndarray:
         """The natural logarithm of a row, which keeps its digits where weights underflow; −inf outside the window."""
         check_mode(mode)
         index, shape = self.index(layer, position)[0], self.grid(layer).shape

@@ -41,8 +41,9 @@ class Inspection:
 
 
 @torch.inference_mode()
-def inspect(view: View, layer: int = 12, mode: str = "global", num_anchors: int = 256, seed: int = 0,
-            window: int | None = None) -> Inspection:  # fmt: skip
+def inspect(
+    view: View, layer: int = 12, mode: str = "global", num_anchors: int = 256, seed: int = 0, window: int | None = None
+) -> Inspection:
     """Selection, contrast and negatives of one layer.
 
     Args:
@@ -79,13 +80,22 @@ def inspect(view: View, layer: int = 12, mode: str = "global", num_anchors: int 
         return np.stack(np.unravel_index(index.cpu().numpy(), grid.shape), axis=1)
 
     return Inspection(
-        layer, mode, grid, field(nats), field(log), field(rank), places(order[:num]), places(drawn),
-        int((nats == 0).sum()), field(similarity), field(loss),
+        layer,
+        mode,
+        grid,
+        field(nats),
+        field(log),
+        field(rank),
+        places(order[:num]),
+        places(drawn),
+        int((nats == 0).sum()),
+        field(similarity),
+        field(loss),
         None if loss is None else field((-loss).exp()),
         None if generated is None else generated.cpu().numpy(),
         None if generated is None else places(view.nearest_negatives(layer, seed)),
         None if generated is None else -float(diversity(generated[None])),
-    )  # fmt: skip
+    )
 
 
 def own_negatives(

@@ -32,8 +32,9 @@ class Query:
 
 
 @torch.inference_mode()
-def query(view: View, layer: int, position: tuple[int, int], num: int = 256, seed: int = 0,
-          mode: str | None = None) -> Query:  # fmt: skip
+def query(
+    view: View, layer: int, position: tuple[int, int], num: int = 256, seed: int = 0, mode: str | None = None
+) -> Query:
     """Similarities of one query to its positive, to `num` in-image negatives, and to generated ones.
 
     In-image negatives lie at random positions; those of QS-Attn at its attention layers are its anchors, selected in
@@ -71,12 +72,15 @@ def query(view: View, layer: int, position: tuple[int, int], num: int = 256, see
         return np.stack(np.unravel_index(at.cpu().numpy(), shape), axis=1)
 
     return Query(
-        position, float(cosines["positive"]), cosines["in_image"].cpu().numpy(), places(drawn),
+        position,
+        float(cosines["positive"]),
+        cosines["in_image"].cpu().numpy(),
+        places(drawn),
         None if generated is None else cosines["generated"].cpu().numpy(),
         None if generated is None else places(view.nearest_negatives(layer, seed)),
         {name: float((w - total).exp()) for name, w in weight.items()},
         points | {name: points[name][0] for name in ("query", "positive")},
-    )  # fmt: skip
+    )
 
 
 def neighbours(values: np.ndarray, position: tuple[int, int], count: int = 8, radius: int = 2) -> np.ndarray:

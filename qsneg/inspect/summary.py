@@ -59,8 +59,11 @@ def summary(view: View, result: Inspection) -> dict:
         "underflow": result.underflow,
         "in_words": sentence(result),
     }
-    for name, field in (("loss_mean_nats", result.loss), ("similarity_mean", result.similarity),
-                        ("probability_mean", result.probability)):  # fmt: skip
+    for name, field in (
+        ("loss_mean_nats", result.loss),
+        ("similarity_mean", result.similarity),
+        ("probability_mean", result.probability),
+    ):
         if field is not None:
             values[name] = float(field.mean())
     if lacks := view.weights.lacks(negatives=True):

@@ -178,11 +178,15 @@ def train(config: SegmenterConfig, path: Path | str, test: int = 200, progress: 
     pictures, labels = scenes("test", "B", range(test), config.size)
     figures = accuracies(confusion(judge(net, pictures.float() / 127.5 - 1)[0], labels))
     card = {
-        "data": f"{DRAWN}, domain B", **{k: v for k, v in asdict(config).items() if k != "device"},
-        "minutes": round(minutes, 1), "machine": devices.machine(place), "torch": torch.__version__,
-        "parameters": sum(p.numel() for p in net.parameters()), "test_scenes": test,
+        "data": f"{DRAWN}, domain B",
+        **{k: v for k, v in asdict(config).items() if k != "device"},
+        "minutes": round(minutes, 1),
+        "machine": devices.machine(place),
+        "torch": torch.__version__,
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "test_scenes": test,
         "figures": {k: round(v, 4) for k, v in figures.items()},
-    }  # fmt: skip
+    }
     save(net, path, card)
     return card
 

@@ -90,8 +90,11 @@ def by_log(logs: dict[str, np.ndarray], scale: str, unit: str) -> dict[str, Scal
     tails are long. by rank: every map by its own order, with its own raw values at the ticks.
     """
     if scale == "linear":
-        return linear({k: np.exp(np.maximum(m, LOWEST)) for k, m in logs.items()}, f"{unit}, linear",
-                      (0.0, max(float(np.exp(np.nanmax(m))) for m in logs.values())))  # fmt: skip
+        return linear(
+            {k: np.exp(np.maximum(m, LOWEST)) for k, m in logs.items()},
+            f"{unit}, linear",
+            (0.0, max(float(np.exp(np.nanmax(m))) for m in logs.values())),
+        )
     if scale == "by rank":
         return {k: ranked(m, unit) for k, m in logs.items()}
     low, high = shared_limits(logs)

@@ -37,8 +37,14 @@ def on_picture(values: np.ndarray, grid: Grid) -> np.ndarray:
     return values[np.ix_(rows, columns)]
 
 
-def heat(image: Image.Image, values: np.ndarray, grid: Grid, limits: tuple[float, float], opacity: float = 0.7,
-         name: str = MAP) -> Image.Image:  # fmt: skip
+def heat(
+    image: Image.Image,
+    values: np.ndarray,
+    grid: Grid,
+    limits: tuple[float, float],
+    opacity: float = 0.7,
+    name: str = MAP,
+) -> Image.Image:
     """A map H×W over the greyed picture; `limits` are the values at the ends of the colour scale."""
     below = canvas(image, grey=True)
     above = Image.fromarray(colours(on_picture(values, grid), limits, name)).resize(

@@ -58,8 +58,16 @@ def write(view: View, result: Inspection, out: Path | str) -> dict:
     return values
 
 
-def inspect_file(picture: Path | str, translator: Translator, out: Path | str, layer: int = 12, mode: str = "global",
-                 num_anchors: int = 256, seed: int = 0, size: int | None = None) -> dict:  # fmt: skip
+def inspect_file(
+    picture: Path | str,
+    translator: Translator,
+    out: Path | str,
+    layer: int = 12,
+    mode: str = "global",
+    num_anchors: int = 256,
+    seed: int = 0,
+    size: int | None = None,
+) -> dict:
     """Inspect a picture file and write the report; returns its summary.
 
     Raises:

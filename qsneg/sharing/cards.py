@@ -25,9 +25,11 @@ from qsneg.weights import Weights
 
 WORST, WORST_OF = 3, 24  # cases shown, of so many pictures
 PAPERS = {
-    "cut": "[CUT](https://arxiv.org/abs/2007.15651)", "qs-attn": "[QS-Attn](https://arxiv.org/abs/2203.08483)",
-    "negcut": "[NEGCUT](https://arxiv.org/abs/2108.04547)", "cyclegan": "[CycleGAN](https://arxiv.org/abs/1703.10593)",
-}  # fmt: skip
+    "cut": "[CUT](https://arxiv.org/abs/2007.15651)",
+    "qs-attn": "[QS-Attn](https://arxiv.org/abs/2203.08483)",
+    "negcut": "[NEGCUT](https://arxiv.org/abs/2108.04547)",
+    "cyclegan": "[CycleGAN](https://arxiv.org/abs/1703.10593)",
+}
 FACTS = ("data", "steps", "seed", "crop", "resize", "batch", "minutes", "machine", "torch")  # of the card
 
 
@@ -169,8 +171,11 @@ def hub_card(repository: str, model: Weights, licence: str | None = None) -> str
     tags = ["qsneg", "image-to-image", "unpaired", "gan", c.method]
     front = ["library_name: qsneg", "pipeline_tag: image-to-image", "tags:", *(f"- {tag}" for tag in tags)]
     front += [f"license: {licence}"] if licence else []
-    rows = [("method", model.title), ("generator", f"width {c.width}, {c.blocks} blocks, {c.resampling} resampling"),
-            *((name, card[name]) for name in FACTS if name in card)]  # fmt: skip
+    rows = [
+        ("method", model.title),
+        ("generator", f"width {c.width}, {c.blocks} blocks, {c.resampling} resampling"),
+        *((name, card[name]) for name in FACTS if name in card),
+    ]
     rows += [(f"imported {part.replace('_', ' ')}", name) for part, name in plain(card.get("imported")).items()]
     for when in ("last", "best"):
         values = plain(card.get(when))

@@ -182,10 +182,13 @@ def load_tensors(path: Path) -> object:
             return torch.load(file, map_location="cpu", weights_only=True)  # of a path torch would look at the ending
     except Exception as error:  # unpickling raises whatever the file asks for
         if any(word in str(error) for word in ("GLOBAL", "unsupported class", "legacy .tar")):
-            raise ValueError(f"'{path}' holds more than tensors, which are all that is read: save the network's "
-                             "state_dict() alone, with PyTorch from 0.4 on.") from None  # fmt: skip
-        raise ValueError(f"'{path}' cannot be read as a PyTorch file ({type(error).__name__}): it is damaged, or of "
-                         "another kind.") from None  # fmt: skip
+            raise ValueError(
+                f"'{path}' holds more than tensors, which are all that is read: save the network's "
+                "state_dict() alone, with PyTorch from 0.4 on."
+            ) from None
+        raise ValueError(
+            f"'{path}' cannot be read as a PyTorch file ({type(error).__name__}): it is damaged, or of another kind."
+        ) from None
 
 
 def renamed(state: Tensors) -> Tensors:

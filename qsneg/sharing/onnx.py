@@ -94,11 +94,16 @@ def to_onnx(weights: Weights) -> bytes:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # torch 2.11 warns of itself
             program = torch.onnx.export(
-                weights.generator, (torch.zeros(2, 3, 32, 48),), dynamo=True, opset_version=OPSET, verbose=False,
-                input_names=["picture"], output_names=["translation"],
+                weights.generator,
+                (torch.zeros(2, 3, 32, 48),),
+                dynamo=True,
+                opset_version=OPSET,
+                verbose=False,
+                input_names=["picture"],
+                output_names=["translation"],
                 dynamic_shapes=({0: batch, 2: height, 3: width},),
                 custom_translation_table={torch.ops.aten.group_norm.default: instance_norm},
-            )  # fmt: skip
+            )
     except RuntimeError as error:
         raise ValueError(
             f"torch {torch.__version__} could not convert the generator ({type(error).__name__}): install the versions "
@@ -109,12 +114,15 @@ def to_onnx(weights: Weights) -> bytes:
     for item in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         item.ClearField("metadata_props")  # the exporter's traces, with paths of the machine that it ran on
         item.ClearField("doc_string")
-    helper.set_model_props(model, {
-        "method": weights.config.method,
-        "family": family(weights),
-        "config": json.dumps(dataclasses.asdict(weights.config)),
-        "card": json.dumps(weights.card),
-    })  # fmt: skip
+    helper.set_model_props(
+        model,
+        {
+            "method": weights.config.method,
+            "family": family(weights),
+            "config": json.dumps(dataclasses.asdict(weights.config)),
+            "card": json.dumps(weights.card),
+        },
+    )
     shape = "B×3×H×W, H and W divisible by 4 and at least 8"
     model.doc_string = f"{weights.title}: RGB in [-1, 1] ({shape}) to its translation of the same shape and range."
     return model.SerializeToString()

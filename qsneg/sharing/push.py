@@ -13,9 +13,13 @@ from qsneg.sharing.cards import hub_card
 
 
 def push(
-    file: Path | str, repository: str, licence: str | None = None, private: bool = False,
-    endpoint: str | None = None, token: str | None = None,
-) -> str:  # fmt: skip
+    file: Path | str,
+    repository: str,
+    licence: str | None = None,
+    private: bool = False,
+    endpoint: str | None = None,
+    token: str | None = None,
+) -> str:
     """Upload a weights file and its card in one commit, making the repository if it is not there; returns its address.
 
     Args:
@@ -50,9 +54,10 @@ def push(
         address = api.create_repo(repository, private=private or None, exist_ok=True)
         files = {hub.FILE: Path(file), "README.md": text.encode()}
         api.create_commit(
-            repository, [CommitOperationAdd(name, content) for name, content in files.items()],
+            repository,
+            [CommitOperationAdd(name, content) for name, content in files.items()],
             commit_message=f"{model.title}: weights and card, by qsneg",
-        )  # fmt: skip
+        )
     except Exception as error:  # the client raises its own errors, httpx's, OSError and RuntimeError
         raise ValueError(f"'{file}' could not be uploaded to '{repository}': {hub.reason(error)}.") from None
     return str(address)

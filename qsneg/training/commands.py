@@ -17,8 +17,14 @@ def stages(card: dict) -> list[dict]:
     found, weights = [], {}
     for stage in reversed([*card.get("stages", []), card]):
         weights = stage.get("loss_weights", weights)
-        found.insert(0, {"steps": stage["steps"], "loss_weights": weights,
-                         "train_config": dataclasses.asdict(TrainConfig()) | stage["train_config"]})  # fmt: skip
+        found.insert(
+            0,
+            {
+                "steps": stage["steps"],
+                "loss_weights": weights,
+                "train_config": dataclasses.asdict(TrainConfig()) | stage["train_config"],
+            },
+        )
     return found
 
 
@@ -35,8 +41,10 @@ def command(config: ModelConfig, card: dict, family: str | None = None) -> str:
             f"{'' if data == before['data'] else data + ' '}--resume" if lines else f"{data} --method {config.method}"
         )
         ends_early = stage["steps"] < stage["train_config"]["steps"]  # it was stopped there
-        lines.append(f"python -m qsneg train {start} {flags(values, before)} --out {out}"
-                     + (f"   # stopped at step {stage['steps']}" if ends_early else ""))  # fmt: skip
+        lines.append(
+            f"python -m qsneg train {start} {flags(values, before)} --out {out}"
+            + (f"   # stopped at step {stage['steps']}" if ends_early else "")
+        )
         before = values
     return "\n".join(lines)
 

@@ -111,10 +111,13 @@ def address():
 def here(address, tmp_path, monkeypatch):
     """The client's world: this address, no token but the one given, an empty cache, large files the plain way."""
     values = {
-        "ENDPOINT": address, "HUGGINGFACE_CO_URL_TEMPLATE": address + "/{repo_id}/resolve/{revision}/{filename}",
-        "HF_HUB_CACHE": str(tmp_path / "cache"), "HF_TOKEN_PATH": str(tmp_path / "none"), "HF_HUB_DISABLE_XET": True,
+        "ENDPOINT": address,
+        "HUGGINGFACE_CO_URL_TEMPLATE": address + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_CACHE": str(tmp_path / "cache"),
+        "HF_TOKEN_PATH": str(tmp_path / "none"),
+        "HF_HUB_DISABLE_XET": True,
         "HF_HUB_OFFLINE": False,
-    }  # fmt: skip
+    }
     for name, value in values.items():
         monkeypatch.setattr(constants, name, value)
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):

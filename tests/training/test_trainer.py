@@ -523,8 +523,11 @@ def test_a_run_that_averaged_the_generator_alone_goes_on(tmp_path):
     trainer = Trainer(*build("negcut", steps=4, **TINY), tmp_path / "run")
     trainer.run(progress=False, stop_at=4)
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
-    state["average"] = {k.replace("generator.", ""): v for k, v in state["average"].items()
-                        if k == "n_averaged" or k.startswith("module.generator.")}  # fmt: skip
+    state["average"] = {
+        k.replace("generator.", ""): v
+        for k, v in state["average"].items()
+        if k == "n_averaged" or k.startswith("module.generator.")
+    }
     del state["skipped"]
     torch.save(state, tmp_path / "run" / "checkpoint.pt")
     again = resume(tmp_path / "run", steps=6)
