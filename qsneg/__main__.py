@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from qsneg.config import METHODS, PRESETS, ModelConfig, TrainConfig
+from qsneg.config import METHODS, PRESETS, ModelConfig, TrainConfig, trained_methods
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
@@ -39,7 +39,7 @@ def numbers(text: str) -> tuple[int, ...]:
 def train(
     data: Annotated[Optional[str], typer.Argument(help="horse2zebra-drawn, or a folder with trainA and trainB")] = None,
     *,
-    method: Annotated[Optional[str], typer.Option(help=", ".join(METHODS) + " (default: cut)")] = None,
+    method: Annotated[Optional[str], typer.Option(help=", ".join(trained_methods()) + " (default: cut)")] = None,
     out: Annotated[Path, typer.Option(help="folder of the run")],
     preset: Annotated[Optional[str], typer.Option(help=", ".join(PRESETS) + " (default: paper)")] = None,
     resume: Annotated[
@@ -284,7 +284,7 @@ def publish(
 
 @cli.command("import")
 def import_(
-    method: Annotated[str, typer.Option(help=f"how it was trained: {', '.join(METHODS)}, or cyclegan")],
+    method: Annotated[str, typer.Option(help=f"how it was trained: {', '.join(METHODS)}")],
     generator: Annotated[Path, typer.Option(help="published file of the generator, .pth or .safetensors")],
     out: Annotated[Path, typer.Option(help="file to write, .safetensors")],
     heads: Annotated[Optional[Path], typer.Option(help="file of the projection heads")] = None,

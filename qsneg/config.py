@@ -8,17 +8,100 @@ import math
 from dataclasses import dataclass
 
 DRAWN = "horse2zebra-drawn"  # the data set that draws itself
-METHODS = ("cut", "fastcut", "qs-attn", "negcut", "fastnegcut")
-TITLES = {
-    "cut": "CUT",
-    "fastcut": "FastCUT",
-    "qs-attn": "QS-Attn",
-    "negcut": "NEGCUT",
-    "fastnegcut": "FastNEGCUT",
-    "cyclegan": "CycleGAN",
-}
 LOSS_WEIGHTS = ("lambda_gan", "lambda_nce", "lambda_diversity")  # settings of a model that a run may change on its way
-FOREIGN = ("cyclegan",)  # generators of the same family, trained elsewhere by other means: imported, never trained
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a method comes from."""
+
+    name: str
+    title: str
+    authors: str  # with venue and year
+    arxiv: str
+
+    @property
+    def url(self) -> str:
+        return f"https://arxiv.org/abs/{self.arxiv}"
+
+
+@dataclass(frozen=True)
+class Method:
+    """What the rest of the program knows of a method; what it computes is in `qsneg.methods`."""
+
+    title: str
+    paper: Paper
+    colour: str  # a key of `qsneg.rendering.colormaps.COLOURS`; variants share one
+    idea: str  # in one or two sentences, for the app's page About
+    selects: bool = False  # its queries are selected by attention, at `attention_layers`
+    generates: bool = False  # its negatives are generated, by a network of its own
+    identity: bool = True  # the contrastive loss is also taken of the target domain's pictures
+    mirrored: bool = False  # half of the steps see mirrored input, and mirror the features back
+    lambda_nce: float = 1.0
+    epochs: int = 400
+    decay: float = 0.5  # share of the steps over which the learning rate falls
+    trained: bool = True  # False: trained elsewhere by other means, only imported
+
+
+CUT = Paper(
+    "CUT",
+    "Contrastive Learning for Unpaired Image-to-Image Translation",
+    "Park, Efros, Zhang and Zhu, ECCV 2020",
+    "2007.15651",
+)
+QS_ATTN = Paper(
+    "QS-Attn",
+    "QS-Attn: Query-Selected Attention for Contrastive Learning in I2I Translation",
+    "Hu, Zhou, Huang, Shi, Sun and Li, CVPR 2022",
+    "2203.08483",
+)
+NEGCUT = Paper(
+    "NEGCUT",
+    "Instance-wise Hard Negative Example Generation for Contrastive Learning in Unpaired Image-to-Image Translation",
+    "Wang, Zhou, Yu, Dai, Li, Zhao and Chen, ICCV 2021",
+    "2108.04547",
+)
+CYCLEGAN = Paper(
+    "CycleGAN",
+    "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks",
+    "Zhu, Park, Isola and Efros, ICCV 2017",
+    "1703.10593",
+)
+FAST = dict(identity=False, mirrored=True, lambda_nce=10.0, epochs=200, decay=0.25)  # FastCUT's settings
+FAST_IDEA = "with ten times the weight on the contrast, without the identity term, on pictures mirrored at random."
+
+METHODS = {  # in the order in which they are shown
+    "cut": Method(
+        "CUT", CUT, "cut",
+        "A patch of the translation should resemble the patch at the same place of the source more than other patches "
+        "of that picture. The places are drawn at random.",
+    ),
+    "fastcut": Method("FastCUT", CUT, "cut", f"CUT {FAST_IDEA}", **FAST),
+    "qs-attn": Method(
+        "QS-Attn", QS_ATTN, "qs-attn",
+        "The same loss, with the places chosen: those whose attention over the picture has the lowest entropy. What is "
+        "compared there is gathered along the attention of the source. It adds no parameters.",
+        selects=True,
+    ),
+    "negcut": Method(
+        "NEGCUT", NEGCUT, "negcut",
+        "The other patches are replaced by generated ones: a small network learns negatives that are hard to tell from "
+        "the right patch, against the translator.",
+        generates=True,
+    ),
+    "fastnegcut": Method("FastNEGCUT", NEGCUT, "negcut", f"NEGCUT {FAST_IDEA}", generates=True, **FAST),
+    "cyclegan": Method("CycleGAN", CYCLEGAN, "cyclegan", "What is translated there and back returns.", trained=False),
+}  # fmt: skip
+
+
+def trained_methods() -> list[str]:
+    """The methods that can be trained here; the others are only imported."""
+    return [name for name, method in METHODS.items() if method.trained]
+
+
+def main_methods() -> list[str]:
+    """Those of them that are their paper's own, not a variant under a name of its own."""
+    return [name for name in trained_methods() if METHODS[name].title == METHODS[name].paper.name]
 
 
 @dataclass(frozen=True)
@@ -26,7 +109,7 @@ class ModelConfig:
     """Everything that the shapes and the losses of a model depend on."""
 
     method: str = "cut"
-    # cut, fastcut, qs-attn, negcut or fastnegcut
+    # a name of METHODS
     width: int = 64
     # channels of the generator's first convolution (ngf)
     disc_width: int = 64
@@ -63,8 +146,8 @@ class ModelConfig:
     # take in-image negatives from the whole batch (single-image training)
 
     def __post_init__(self):
-        if self.method not in (*METHODS, *FOREIGN):
-            raise ValueError(f"Unknown method '{self.method}': choose one of {', '.join(METHODS)}.")
+        if self.method not in METHODS:
+            raise ValueError(f"Unknown method '{self.method}': choose one of {', '.join(trained_methods())}.")
         bounds = {
             "width": 4096,
             "disc_width": 4096,
@@ -100,13 +183,13 @@ class ModelConfig:
         return (12 if self.resampling == "blur" else 10) + self.blocks - 1
 
     @property
-    def fast(self) -> bool:
-        """FastCUT's settings: no identity term, λ = 10, flip-equivariance."""
-        return self.method.startswith("fast")
+    def traits(self) -> Method:
+        """The method's row of METHODS."""
+        return METHODS[self.method]
 
     @property
     def nce_weight(self) -> float:
-        return self.lambda_nce if self.lambda_nce is not None else (10.0 if self.fast else 1.0)
+        return self.traits.lambda_nce if self.lambda_nce is None else self.lambda_nce
 
 
 @dataclass(frozen=True)

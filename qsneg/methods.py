@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from qsneg.attention import select
-from qsneg.config import FOREIGN, METHODS, TITLES, ModelConfig
+from qsneg.config import ModelConfig, trained_methods
 from qsneg.layers import at_least_float32
 from qsneg.losses import diversity, lsgan, patch_nce
 from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, feature_channels, tokens
@@ -64,7 +64,7 @@ class CUT(nn.Module):
     """Contrastive unpaired translation (Park et al., ECCV 2020, https://arxiv.org/abs/2007.15651).
 
     Generator loss: GAN + λ·NCE(x, G(x)), where the NCE is averaged with that of (y, G(y)), the identity
-    term. FastCUT (`config.fast`) has no identity term and mirrors the input with probability ½.
+    term. FastCUT has no identity term and mirrors the input with probability ½.
     """
 
     def __init__(self, config: ModelConfig):
@@ -99,8 +99,9 @@ class CUT(nn.Module):
         The source features are those that the generator computes on its way: no separate encoder pass.
         """
         with self.autocast():
-            flip = self.config.fast and self.draws.coin()
-            real = x if self.config.fast else torch.cat([x, y])
+            traits = self.config.traits
+            flip = traits.mirrored and self.draws.coin()
+            real = torch.cat([x, y]) if traits.identity else x
             output, source = self.translate(real.flip(3) if flip else real)
             if flip:
                 with torch.no_grad():
@@ -235,13 +236,17 @@ class NEGCUT(CUT):
             slow.lerp_(fast, 1 - self.config.slow_decay)
 
 
+CLASSES = {"cut": CUT, "fastcut": CUT, "qs-attn": QSAttn, "negcut": NEGCUT, "fastnegcut": NEGCUT}
+# by the names of `config.METHODS`, which has their settings
+
+
 def create(config: ModelConfig) -> CUT:
     """The method that `config.method` names, with fresh weights.
 
     Raises:
         ValueError: if it is one that is only imported.
     """
-    if config.method in FOREIGN:
-        title = TITLES[config.method]
-        raise ValueError(f"{title} is not trained here, only imported: choose one of {', '.join(METHODS)}.")
-    return {"qs-attn": QSAttn, "negcut": NEGCUT, "fastnegcut": NEGCUT}.get(config.method, CUT)(config)
+    if not config.traits.trained:
+        choose = ", ".join(trained_methods())
+        raise ValueError(f"{config.traits.title} is not trained here, only imported: choose one of {choose}.")
+    return CLASSES[config.method](config)

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from qsneg import hub
-from qsneg.config import TITLES, ModelConfig
+from qsneg.config import ModelConfig
 from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, feature_channels
 
 FOLDER = Path(os.environ.get("QSNEG_CHECKPOINTS", Path(__file__).parent.parent / "checkpoints"))
@@ -46,13 +46,13 @@ class Weights:
 
     @property
     def title(self) -> str:
-        return TITLES[self.config.method]
+        return self.config.traits.title
 
     def lacks(self, negatives: bool = False) -> str:
         """Why similarities (with `negatives`: also losses) cannot be computed, in one sentence; "" if they can."""
         if self.heads is None:
             return "This model came without projection heads, which similarities, losses and negatives need."
-        if negatives and self.config.method.endswith("negcut") and self.negative_generator is None:
+        if negatives and self.config.traits.generates and self.negative_generator is None:
             return "This model came without its negative generator, which its losses and negatives need."
         return ""
 
@@ -66,7 +66,7 @@ class Weights:
         weights = cls(config, Generator(config.width, config.blocks, config.resampling), None)
         if "heads" in parts:
             weights.heads = ProjectionHeads(channels, config.dim)
-        if config.method.endswith("negcut") and "negative_generator" in parts:
+        if config.traits.generates and "negative_generator" in parts:
             weights.negative_generator = NegativeGenerator(len(config.layers), config.dim, config.noise_dim)
             weights.slow_heads = ProjectionHeads(channels, config.dim)
         if "discriminator" in parts:

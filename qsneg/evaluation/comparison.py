@@ -17,22 +17,30 @@ from pathlib import Path
 import numpy as np
 
 from qsneg import weights
-from qsneg.config import DRAWN, TITLES, ModelConfig, TrainConfig, build
+from qsneg.attention import MODES
+from qsneg.config import DRAWN, METHODS, ModelConfig, TrainConfig, build, trained_methods
 from qsneg.evaluation import evaluate
 from qsneg.evaluation.table import TRUTH, dot_plot, examples, legend, markdown_table, present
 from qsneg.filesystem import output_folder
-from qsneg.rendering.colormaps import COLOURS
+from qsneg.rendering.colormaps import colour_of
 from qsneg.training.trainer import Trainer, read_checkpoint, resume
 from qsneg.translate import load
 
-METHODS = {
-    "CUT": dict(method="cut"),
-    "FastCUT": dict(method="fastcut"),
-    "QS-Attn global": dict(method="qs-attn", attention="global"),
-    "QS-Attn local": dict(method="qs-attn", attention="local"),
-    "QS-Attn local+global": dict(method="qs-attn", attention="local+global"),
-    "NEGCUT": dict(method="negcut"),
-}
+LEFT_OUT = ("fastnegcut",)  # the table's other trained methods are all compared
+
+
+def variants() -> dict[str, dict[str, str]]:
+    """What is compared: every method by its title, those that select queries in each mode of attention."""
+    found = {}
+    for name in trained_methods():
+        title = METHODS[name].title
+        if METHODS[name].selects:
+            found |= {f"{title} {mode}": dict(method=name, attention=mode) for mode in MODES}
+        elif name not in LEFT_OUT:
+            found[title] = dict(method=name)
+    return found
+
+
 PUBLISHED = {  # FID as reported in the CUT paper, by the table of clean-fid's README, which reproduces it
     "CUT": {"horse→zebra": 45.5, "cat→dog": 76.2},
     "FastCUT": {"horse→zebra": 73.4, "cat→dog": 94.0},
@@ -58,7 +66,7 @@ def configure(
     """
     if steps < 1:
         raise ValueError(f"The number of steps must be at least 1, not {steps}.")
-    return build(**METHODS[name], preset=preset, steps=steps, seed=seed, device=device, film=False, evaluate_every=0)
+    return build(**variants()[name], preset=preset, steps=steps, seed=seed, device=device, film=False, evaluate_every=0)
 
 
 def run_folder(out: Path, name: str, seed: int) -> Path:
@@ -144,7 +152,7 @@ def miniature(
     out = output_folder(out)
     if seeds < 1:
         raise ValueError(f"The number of seeds must be at least 1, not {seeds}.")
-    plan = [(name, seed, *configure(name, steps, seed, preset, device)) for seed in range(seeds) for name in METHODS]
+    plan = [(name, seed, *configure(name, steps, seed, preset, device)) for seed in range(seeds) for name in variants()]
     for name, seed, model, config in plan:  # before the long part
         check(run_folder(out, name, seed), model, config)
     evaluation = evaluate.prepare(DRAWN, count, evaluate.SIZE, inception, judge, device)
@@ -168,7 +176,7 @@ def miniature(
     longer = []
     for name, path in shipped().items():
         row, card = figures(name, path)
-        title = TITLES[weights.read_metadata(path)[0].method]
+        title = weights.read_metadata(path)[0].traits.title
         longer.append({"name": name, "method": title, "steps": card["steps"], "minutes": card["minutes"], **row})
     bounds = [{"name": name, **row} for name, row in evaluation.bounds().items()]
     table = {
@@ -186,13 +194,13 @@ def miniature(
     }
     (out / "miniature.json").write_text(json.dumps(table, indent=1) + "\n")
     (out / "miniature.md").write_text(markdown(table))
-    groups = {name: [r for r in runs if r["method"] == name] for name in METHODS} | {
+    groups = {name: [r for r in runs if r["method"] == name] for name in variants()} | {
         row["name"]: [row] for row in longer
     }
-    colours = {name: COLOURS[settings["method"]] for name, settings in METHODS.items()}
+    colours = {name: colour_of(settings["method"]) for name, settings in variants().items()}
     colours |= {row["name"]: "#333333" for row in longer}
     dot_plot(groups, {row["name"]: row for row in bounds}, colours).savefig(out / "miniature.png", dpi=110)
-    names = {"source": "source", **{f"{name} 0": name for name in METHODS}, TRUTH: TRUTH}
+    names = {"source": "source", **{f"{name} 0": name for name in variants()}, TRUTH: TRUTH}
     examples({names[k]: v for k, v in evaluation.samples.items() if k in names}).savefig(out / "examples.png", dpi=110)
     return table
 
@@ -200,7 +208,7 @@ def miniature(
 def markdown(table: dict) -> str:
     """The comparison as a page."""
     rows = [{"name": row["name"], "method": "", **row} for row in table["bounds"]]
-    for name in METHODS:
+    for name in variants():
         own = [row for row in table["runs"] if row["method"] == name]
         minutes = np.mean([row["minutes"] for row in own])
         rows.append({"name": name, "method": f"{len(own)} × {table['steps']} steps, {minutes:.0f} min", **spread(own)})

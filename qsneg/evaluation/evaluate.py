@@ -23,7 +23,7 @@ from qsneg.evaluation.table import COLUMNS, TRUTH, dot_plot, examples, legend, m
 from qsneg.filesystem import find_images, output_folder, readable
 from qsneg.metrics import fidelity, segmenter, structure
 from qsneg.metrics.score import Recorder, Translate, figures, sliced_wasserstein, squares
-from qsneg.rendering.colormaps import COLOURS
+from qsneg.rendering.colormaps import colour_of
 from qsneg.translate import load
 
 SIZE, SCENES = 128, 200  # of the figures in the cards
@@ -215,7 +215,7 @@ def evaluate(
     (out / "evaluation.md").write_text(markdown(table))
     lines = {r["name"]: r for r in rows if not r["method"]}
     groups = {r["name"]: [r] for r in rows if r["method"]}
-    colours = {name: COLOURS.get(model.config.method, "#333333") for name, model in models.items()}
+    colours = {name: colour_of(model.config.method) for name, model in models.items()}
     dot_plot(groups, lines, colours).savefig(out / "evaluation.png", dpi=110)
     examples(evaluation.samples).savefig(out / "examples.png", dpi=110)
     return table

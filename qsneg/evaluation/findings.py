@@ -6,8 +6,8 @@ python -c "from qsneg.evaluation.findings import findings; print(findings('check
 import json
 from pathlib import Path
 
-from qsneg.config import TITLES
 from qsneg.evaluation.study import NEAR, words
+from qsneg.rendering.colormaps import title_of
 
 INTRO = (
     "Measured on drawn test scenes, where it is known what every patch shows, with `python -m qsneg study`. A *lift* "
@@ -123,7 +123,7 @@ def findings(folder: Path | str) -> str:
         method = name.split("/")[-1]
         sentences = "\n".join(f"- {w}" for w in words(study, method))
         text.append(
-            f"<details><summary>{name} ({TITLES.get(method, method)}) in words, with reasons tested</summary>\n\n"
+            f"<details><summary>{name} ({title_of(method)}) in words, with reasons tested</summary>\n\n"
             f"{sentences}\n\n</details>\n"
         )
     return "\n".join(text)

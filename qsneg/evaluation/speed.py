@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from qsneg import attention, methods
 from qsneg import device as devices
-from qsneg.config import TITLES, ModelConfig
+from qsneg.config import METHODS, ModelConfig, main_methods
 from qsneg.image_io import to_image
 from qsneg.inspect import observe, query
 from qsneg.layers import InstanceNorm
@@ -57,7 +57,7 @@ def plain(method: methods.CUT) -> methods.CUT:
             return output, self.generator.encode(real, self.config.layers)
 
         def update_negatives(self, passes, update):
-            if isinstance(self, methods.NEGCUT):
+            if self.config.traits.generates:
                 after = self.draws.generator.get_state()
                 self.draws.generator.set_state(self.start)  # the same positions again
                 features = [self.generator.encode(x, self.config.layers) for x in self.pair]
@@ -133,23 +133,26 @@ def bench(size: int = 256, width: int = 64, rounds: int = 3, device: str = "auto
     place = devices.pick(device)
     print(f"{devices.describe(place)}, torch {torch.__version__}, {size}×{size}, width {width}, median of {rounds}")
     print(f"{'':22}{'plain s':>9}{'qsneg s':>9}{'ratio':>8}")
-    configs = {m: ModelConfig(method=m, width=width, disc_width=width) for m in ("cut", "qs-attn", "negcut")}
+    configs = {m: ModelConfig(method=m, width=width, disc_width=width) for m in main_methods()}
     fast = {}
     for name, config in configs.items():
         sides = {label: stepper(config, size, place, label == "plain") for label in ("plain", "qsneg")}
         t = compare(sides, rounds, place)
         fast[name] = sides["qsneg"]
-        print(f"step, {TITLES[name]:16}{t['plain']:9.3f}{t['qsneg']:9.3f}{t['qsneg'] / t['plain']:8.2f}", flush=True)
+        print(
+            f"step, {METHODS[name].title:16}{t['plain']:9.3f}{t['qsneg']:9.3f}{t['qsneg'] / t['plain']:8.2f}",
+            flush=True,
+        )
     sides = {label: translator(configs["cut"], size, place, label == "plain") for label in ("plain", "qsneg")}
     t = compare(sides, 3 * rounds, place)
     print(f"{'translation':22}{t['plain']:9.3f}{t['qsneg']:9.3f}{t['qsneg'] / t['plain']:8.2f}", flush=True)
     t = compare(fast, rounds, place)
-    print("steps relative to CUT's: " + ", ".join(f"{TITLES[k]} {t[k] / t['cut']:.2f}" for k in ("qs-attn", "negcut")))
+    print("steps relative to CUT's: " + ", ".join(f"{METHODS[k].title} {t[k] / t['cut']:.2f}" for k in t if k != "cut"))
     if profile:
         for name, run in fast.items():
             with torch.profiler.profile() as p:
                 run()
-            print(f"\n{TITLES[name]}: where a step's time goes")
+            print(f"\n{METHODS[name].title}: where a step's time goes")
             print(p.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=44))
 
 

@@ -106,11 +106,17 @@ def own_negatives(
     CUT: the keys at its random positions. QS-Attn, at its attention layers: the routed values of its anchors.
     NEGCUT: the generated ones, which belong to no position.
     """
-    config = view.config
     generated = view.negatives(layer, seed)
     if generated is not None:
         return generated, None
-    if config.method == "qs-attn" and layer in config.attention_layers:
+    return in_image_negatives(view, layer, mode, num, window, drawn)
+
+
+def in_image_negatives(
+    view: View, layer: int, mode: str, num: int, window: int, drawn: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The negatives that the picture itself has for the model, M×K, and their positions M."""
+    if view.config.traits.selects and layer in view.config.attention_layers:
         return tuple(view.once(("own", layer, mode, num, window), lambda: routed(view, layer, mode, num, window)))
     return view.projected(layer, "source", drawn), drawn
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from qsneg import methods
 from qsneg.inspect.features import View, check_mode
-from qsneg.inspect.inspection import own_negatives
+from qsneg.inspect.inspection import in_image_negatives
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ def query(
     shape, index = view.grid(layer).shape, view.index(layer, position)[0]
     drawn = methods.Draws(seed).positions(layer, shape[0] * shape[1], num).to(view.device)
     q, positive = (view.projected(layer, which, index)[0] for which in ("result", "source"))
-    if view.config.method == "qs-attn":
+    if view.config.traits.selects:
         check_mode(mode := mode or view.config.attention)
-        keys, drawn = own_negatives(view, layer, mode, num, view.config.window, drawn, seed)
+        keys, drawn = in_image_negatives(view, layer, mode, num, view.config.window, drawn)
     else:
         keys = view.once(("keys", layer, num, seed), lambda: [view.projected(layer, "source", drawn)])[0]
     keys, drawn = keys[drawn != index], drawn[drawn != index]

@@ -14,27 +14,36 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import ImageFont
 
-from qsneg.config import TITLES
+from qsneg.config import METHODS
 
 matplotlib.use("Agg")
 MAP, RANKS = "viridis", "plasma"
 INK, PAPER = "#1b1f24", "#ffffff"
 VERMILION, GREY = "#D55E00", "#8A8A8A"
-COLOURS = {
+COLOURS = {  # of methods, by the key in their row of `config.METHODS`, and of what stands beside them
     "cut": "#0072B2",
-    "fastcut": "#0072B2",
     "qs-attn": "#009E73",
     "negcut": "#D55E00",
-    "fastnegcut": "#D55E00",
+    "cyclegan": "#333333",
     "own": "#CC79A7",
     "source": "#8A8A8A",
     "counterpart": "#333333",
 }
-NAMES = TITLES | {"own": "Your weights", "source": "Source", "counterpart": "True counterpart"}
-# of what has a colour; own: what a visitor of the app has opened
+NAMES = {"own": "Your weights", "source": "Source", "counterpart": "True counterpart"}
+# own: what a visitor of the app has opened
 CLIPPED = 2  # percent of the values clipped at each end of a logarithmic scale
 OUTSIDE = 0.5  # percent that may lie beyond an end of a linear scale
 LOWEST = -690.0  # natural logarithm of the smallest value that float64 can hold, about
+
+
+def colour_of(key: str) -> str:
+    """The colour of a method, or of what stands beside methods; grey for anything else."""
+    return COLOURS.get(METHODS[key].colour if key in METHODS else key, GREY)
+
+
+def title_of(key: str) -> str:
+    """The title of a method, or of what stands beside methods; anything else is its own."""
+    return METHODS[key].title if key in METHODS else NAMES.get(key, key)
 
 
 @functools.cache

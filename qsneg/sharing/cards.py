@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from qsneg.config import DRAWN, TITLES, ModelConfig
+from qsneg.config import DRAWN, METHODS, ModelConfig
 from qsneg.image_io import to_tensor
 from qsneg.metrics.structure import edge_agreement
-from qsneg.rendering.colormaps import COLOURS
+from qsneg.rendering.colormaps import colour_of, title_of
 from qsneg.rendering.sample_pictures import showable
 from qsneg.rendering.sheets import INK, grid
 from qsneg.training.commands import command, stages
@@ -24,12 +24,6 @@ from qsneg.translate import Translator, load
 from qsneg.weights import Weights
 
 WORST, WORST_OF = 3, 24  # cases shown, of so many pictures
-PAPERS = {
-    "cut": "[CUT](https://arxiv.org/abs/2007.15651)",
-    "qs-attn": "[QS-Attn](https://arxiv.org/abs/2203.08483)",
-    "negcut": "[NEGCUT](https://arxiv.org/abs/2108.04547)",
-    "cyclegan": "[CycleGAN](https://arxiv.org/abs/1703.10593)",
-}
 FACTS = ("data", "steps", "seed", "crop", "resize", "batch", "minutes", "machine", "torch")  # of the card
 
 
@@ -57,7 +51,7 @@ def curves(target: Path, methods: list[str]):
                 width = max(1, len(values) // 40)
                 values = np.convolve(values, np.ones(width) / width, "valid")
                 steps = steps[len(steps) - len(values) :]
-            axis.plot(steps, values, color=COLOURS[method], label=TITLES[method], lw=1.4)
+            axis.plot(steps, values, color=colour_of(method), label=title_of(method), lw=1.4)
         axis.set(title=title, xlabel="step")
         axis.title.set_size(9)
         axis.grid(alpha=0.25)
@@ -76,7 +70,7 @@ def family_card(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str
     head = ["method", "steps", "seed", "minutes", "machine", *(f"{k} last / best" for k in figures)]
     table = [head, ["---"] * len(head)]
     for config, card in found.values():
-        row = [TITLES[config.method], card["steps"], card["seed"], card["minutes"], card["machine"]]
+        row = [config.traits.title, card["steps"], card["seed"], card["minutes"], card["machine"]]
         for key in figures:
             last, best = card.get("last", {}), card.get("best", {})
             row.append(f"{last.get(key, '–')} / " + (f"{best[key]} (step {best['step']})" if key in best else "–"))
@@ -137,7 +131,7 @@ def sheet(target: Path, methods: list[str], size: int = 256) -> Image.Image:
     for source, counterpart in showable(target.name, 6 if drawn else 7, size):
         cells = [source, *(model.translate(source) for model in found.values())] + ([counterpart] if drawn else [])
         rows.append([(cell, "") for cell in cells])
-    return grid([(TITLES.get(h, h), COLOURS[h]) for h in heads], rows)
+    return grid([(METHODS[h].title if h in METHODS else h, colour_of(h)) for h in heads], rows)
 
 
 def worst(target: Path, methods: list[str], size: int = 256, count: int = WORST_OF, keep: int = WORST) -> Image.Image:
@@ -149,7 +143,7 @@ def worst(target: Path, methods: list[str], size: int = 256, count: int = WORST_
         agreement = edge_agreement(*(torch.cat([to_tensor(p) for p in pictures]) for pictures in (sources, results)))
         order = agreement.argsort()[:keep].tolist()
         columns += [[(sources[i], "") for i in order], [(results[i], f"{agreement[i]:.2f}") for i in order]]
-    heads = [head for m in methods for head in (("source", INK), (TITLES[m], COLOURS[m]))]
+    heads = [head for m in methods for head in (("source", INK), (title_of(m), colour_of(m)))]
     return grid(heads, [list(row) for row in zip(*columns)])
 
 
@@ -167,7 +161,6 @@ def hub_card(repository: str, model: Weights, licence: str | None = None) -> str
             f"'{licence}' is no licence as the Hub spells them: write it like mit, apache-2.0 or cc-by-4.0."
         )
     c, card = model.config, model.card
-    base = c.method.removeprefix("fast")
     tags = ["qsneg", "image-to-image", "unpaired", "gan", c.method]
     front = ["library_name: qsneg", "pipeline_tag: image-to-image", "tags:", *(f"- {tag}" for tag in tags)]
     front += [f"license: {licence}"] if licence else []
@@ -182,7 +175,7 @@ def hub_card(repository: str, model: Weights, licence: str | None = None) -> str
         step = f" (step {values['step']})" if "step" in values else ""
         rows += [(f"{name}, {when}", f"{value}{step}") for name, value in values.items() if name != "step"]
     table = "\n".join(f"| {cell(name)} | {cell(value)} |" for name, value in rows)
-    paper = f"\n\nPaper: {PAPERS[base]}." if base in PAPERS else ""
+    paper = f"\n\nPaper: [{c.traits.paper.name}]({c.traits.paper.url})."
     lacks = f"\n\n{model.lacks(negatives=True)} It translates all the same." if model.lacks(negatives=True) else ""
     relative = "Figures are relative to the untranslated pictures (1 = nothing done, lower is better)."
     figures = f"\n\n{relative}" if card.get("last") else ""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from qsneg import weights
-from qsneg.config import FOREIGN, METHODS, ModelConfig
+from qsneg.config import METHODS, ModelConfig
 from qsneg.weights import Weights, expected, in_words
 
 LAYERS = ModelConfig().layers
@@ -41,7 +41,7 @@ def convert(
     """The model in published files, in float32 with all its digits; `weights.save` makes it a file of qsneg's.
 
     Args:
-        method: one of `config.METHODS`, or cyclegan.
+        method: one of `config.METHODS`.
         generator: the file of the generator; the others may be missing, and what they are needed for then says so.
         heads: the file of the projection heads.
         negatives: NEGCUT's negative generator; it needs `heads` and `slow_heads`.
@@ -53,11 +53,12 @@ def convert(
         FileNotFoundError: if a file is missing.
         ValueError: if a file is of another kind, or the files do not belong together.
     """
-    if method not in (*METHODS, *FOREIGN):
-        raise ValueError(f"Unknown method '{method}': choose one of {', '.join((*METHODS, *FOREIGN))}.")
-    if (negatives or slow_heads) and not (heads and negatives and slow_heads and method.endswith("negcut")):
+    if method not in METHODS:
+        raise ValueError(f"Unknown method '{method}': choose one of {', '.join(METHODS)}.")
+    if (negatives or slow_heads) and not (heads and negatives and slow_heads and METHODS[method].generates):
+        having = " or ".join(name for name, m in METHODS.items() if m.generates)
         raise ValueError(
-            "A negative generator belongs to negcut or fastnegcut, and is imported together with its heads "
+            f"A negative generator belongs to {having}, and is imported together with its heads "
             "and slow heads: give --heads, --negatives and --slow-heads."
         )
     state = read(generator)

@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 from qsneg import weights
-from qsneg.config import METHODS, TITLES
+from qsneg.config import METHODS
 from qsneg.sharing.cards import curves, family_card, sheet, worst
 from qsneg.training.commands import stages
 from qsneg.training.film import gather
@@ -44,7 +44,7 @@ def publish(runs: list[Path | str], family: str, folder: Path | str | None = Non
             )
         if config.method in cards:
             raise ValueError(
-                f"'{cards[config.method][0]}' and '{run}' are both of {TITLES[config.method]}: a family has one of "
+                f"'{cards[config.method][0]}' and '{run}' are both of {config.traits.title}: a family has one of "
                 "each method."
             )
         if not list((run / "film").glob("[0-9]*.npz")):
@@ -56,7 +56,7 @@ def publish(runs: list[Path | str], family: str, folder: Path | str | None = Non
             values = [(vars(config) | stage["train_config"])[key] for stage in stages(card)]
             found[", then ".join(map(json.dumps, values))] = method
         if len(found) > 1:
-            values = " and ".join(f"{value} ({TITLES[method]})" for value, method in found.items())
+            values = " and ".join(f"{value} ({METHODS[method].title})" for value, method in found.items())
             raise ValueError(f"The runs differ in {key}, {values}: the models of one family share {', '.join(ALIKE)}.")
     if cards:
         target.mkdir(parents=True, exist_ok=True)

@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from qsneg import device as devices
 from qsneg import methods
-from qsneg.config import DRAWN, LOSS_WEIGHTS, TITLES, ModelConfig, TrainConfig
+from qsneg.config import DRAWN, LOSS_WEIGHTS, ModelConfig, TrainConfig
 from qsneg.data.unpaired import Unpaired, check_folder
 from qsneg.filesystem import output_folder, readable
 from qsneg.image_io import resize_short, to_image, to_tensor
@@ -42,7 +42,6 @@ from qsneg.rendering.sample_pictures import for_film
 from qsneg.training.film import SIZE, Film, gather
 from qsneg.weights import PARTS, Weights, save
 
-EPOCHS, FAST_EPOCHS = 400, 200
 STALLED = 25  # updates skipped in a row, for gradients that are not finite, that end a run
 NETWORKS = {"D": "the discriminator", "G": "generator and heads", "N": "the negative generator"}
 
@@ -59,8 +58,8 @@ class Trainer:
         if config.data != DRAWN:
             check_folder(config.data, config.crop)
         self.data = Unpaired(config)
-        self.steps = config.steps or self.data.epoch() * (FAST_EPOCHS if model.fast else EPOCHS)
-        self.decay = config.decay if config.decay is not None else (0.25 if model.fast else 0.5)
+        self.steps = config.steps or self.data.epoch() * model.traits.epochs
+        self.decay = config.decay if config.decay is not None else model.traits.decay
         self.device = devices.pick(config.device)
         torch.manual_seed(config.seed)
         self.layout = devices.layout(self.device)
@@ -192,7 +191,7 @@ class Trainer:
         """Data, steps, seed, time, machine and figures of the run so far."""
         config = portable(self.config)
         card = {
-            "method": TITLES[self.model.method],
+            "method": self.model.traits.title,
             "data": config["data"],
             "steps": self.step,
             "of_steps": self.steps,
@@ -255,7 +254,7 @@ class Trainer:
         )
         if film and self.step == 0 and film.due(0):
             film.record(0, self.average.module["generator"], self.device)
-        bar = tqdm(loader, TITLES[self.model.method], end, initial=self.step, unit="step", disable=not progress)
+        bar = tqdm(loader, self.model.traits.title, end, initial=self.step, unit="step", disable=not progress)
         for x, y, broken in until_interrupt(bar):
             for name in set(broken) - set(self.broken):
                 self.broken.append(name)

@@ -28,10 +28,10 @@ from gradio.utils import get_upload_folder
 from PIL import Image, PngImagePlugin
 
 from qsneg.attention import MODES
-from qsneg.config import METHODS, TITLES
+from qsneg.config import METHODS
 from qsneg.device import describe
 from qsneg.rendering import sample_pictures
-from qsneg.rendering.colormaps import NAMES
+from qsneg.rendering.colormaps import title_of
 from qsneg.ui import bundle, figures, fragments, inner_pages, limits, page_film, scripts, texts
 from qsneg.ui.compare import OWN, Comparison, Models, Refused, Result, Source, compare, labelled, pictures
 from qsneg.ui.feature_cache import Subject, Views
@@ -172,7 +172,7 @@ class App:
                 "name": f"{family}/{method}",
                 "family": family,
                 "method": method,
-                "title": TITLES[method],
+                "title": METHODS[method].title,
                 "card": self.models.card(family, method),
             }
             for family, methods in self.models.families().items()
@@ -388,7 +388,7 @@ class App:
             before = drawn.get(name)
             if not before or before[0] != subject or (before[1].layer, before[1].mode) != (choice.layer, choice.mode):
                 for number, (method, one) in enumerate(able.items(), 1):
-                    step = f"{NAMES[method]}: reading layer {choice.layer}, {number} of {len(able)}"
+                    step = f"{title_of(method)}: reading layer {choice.layer}, {number} of {len(able)}"
                     yield self.updates({status: dict(value=fragments.status(step), visible=True)})
                     page.prepare(one, choice)
             values = {
@@ -520,8 +520,8 @@ class App:
 
     def set_family(self, family, methods, own=None):
         """The methods that a family has, and the visitor's own; those that were ticked stay ticked."""
-        choices = [(TITLES[method], method) for method in self.models.families().get(family, [])]
-        choices += [(f"{NAMES[OWN]}: {own[1]}", OWN)] if own else []
+        choices = [(METHODS[method].title, method) for method in self.models.families().get(family, [])]
+        choices += [(f"{title_of(OWN)}: {own[1]}", OWN)] if own else []
         present = [method for _, method in choices]
         kept = [method for method in methods or [] if method in present] or present
         return gr.CheckboxGroup(choices=choices, value=kept), fragments.family_note(self.models, family)
@@ -648,7 +648,7 @@ class App:
             message("family")
             present = self.models.families().get(family, [])
             ui["methods"] = gr.CheckboxGroup(
-                [(TITLES[m], m) for m in present], value=present, label="Methods", elem_id="methods"
+                [(METHODS[m].title, m) for m in present], value=present, label="Methods", elem_id="methods"
             )
             message("methods")
             ui["size"] = gr.Radio(SIZES, value=SIZES[0], label="Working size, pixels of the short side", elem_id="size")
@@ -694,8 +694,8 @@ class App:
                         container=False,
                         interactive=False,
                         buttons=["download", "fullscreen"],
-                        alt_text=NAMES[key],
-                        label=NAMES[key],
+                        alt_text=title_of(key),
+                        label=title_of(key),
                         **first.get(key, {}),
                     )
         with gr.Row(elem_id="wipe", **first.get("wipe row", {"visible": False})) as ui["wipe row"]:

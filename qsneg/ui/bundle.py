@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 from PIL import Image, ImageDraw
 
-from qsneg.rendering.colormaps import COLOURS, NAMES, font
+from qsneg.rendering.colormaps import colour_of, font, title_of
 
 WIDTH = 384  # pixels of a picture on a sheet
 
@@ -52,8 +52,8 @@ def sheet(files: dict, line: str) -> Image.Image:
     pen = ImageDraw.Draw(page)
     for number, (key, column) in enumerate(columns.items()):
         left, top = gap + number * (WIDTH + gap), gap + text
-        pen.text((left, gap), NAMES.get(key, key), "#222222", font(17))
-        pen.rectangle((left, top - 4, left + WIDTH - 1, top - 3), fill=COLOURS.get(key, "#8A8A8A"))
+        pen.text((left, gap), title_of(key), "#222222", font(17))
+        pen.rectangle((left, top - 4, left + WIDTH - 1, top - 3), fill=colour_of(key))
         for name, image in column.items():
             page.paste(image, (left, top), image if image.mode == "RGBA" else None)
             if not name.endswith("-bar"):

@@ -17,9 +17,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from qsneg import device, image_io, translate, weights
-from qsneg.config import METHODS
+from qsneg.config import trained_methods
 from qsneg.rendering import sample_pictures
-from qsneg.rendering.colormaps import COLOURS, NAMES
+from qsneg.rendering.colormaps import colour_of, title_of
 from qsneg.ui import limits
 from qsneg.ui.own_weights import Opened
 from qsneg.ui.texts import FAMILIES
@@ -122,10 +122,10 @@ class Models:
         """Each family's methods for which there are weights, families in the order of FAMILIES."""
         found: dict[str, list[str]] = {}
         for path in weights.available(self.folder):
-            if path.stem in METHODS:
+            if path.stem in trained_methods():
                 found.setdefault(path.parent.name, []).append(path.stem)
         order = sorted(found, key=lambda family: ([*FAMILIES, family].index(family), family))
-        return {family: sorted(found[family], key=METHODS.index) for family in order}
+        return {family: sorted(found[family], key=trained_methods().index) for family in order}
 
     def card(self, family: str, method: str) -> dict:
         """The card in the file's metadata, {} if the file cannot be read."""
@@ -160,7 +160,7 @@ class Models:
                 raise Refused("methods", f"There are no weights of '{method}' for {family}: choose {choose}.")
         if not isinstance(size, (int, float)) or size != int(size) or not least <= size <= most:
             raise Refused("size", f"The working size must be a whole number from {least} to {most} pixels, not {size}.")
-        return sorted(set(methods), key=[*METHODS, OWN].index)
+        return sorted(set(methods), key=[*trained_methods(), OWN].index)
 
     def translator(self, family: str, method: str):
         """The model, loaded if it is not kept. Of method "own", `family` is what names a visitor's weights.
@@ -183,7 +183,7 @@ class Models:
                 except (ValueError, OSError):
                     raise Refused(
                         "methods",
-                        f"The weights of {NAMES[method]} for {family} cannot be read: "
+                        f"The weights of {title_of(method)} for {family} cannot be read: "
                         "untick it, or put a valid file in the checkpoint folder.",
                     ) from None
             self._kept.move_to_end(key)
@@ -248,7 +248,7 @@ def compare(
     methods = models.check(family, methods, size, own)
     size, results = int(size), []
     for number, method in enumerate(methods, 1):
-        yield f"{NAMES[method]}: translating, {number} of {len(methods)}"
+        yield f"{title_of(method)}: translating, {number} of {len(methods)}"
         results.append((translate or models.translate)(source, own if method == OWN else family, method, size))
     shape = results[0].image.size
     counterpart = None
@@ -260,10 +260,10 @@ def compare(
 
 
 def pictures(comparison: Comparison) -> Iterator[tuple[str, str, Image.Image]]:
-    """(key of COLOURS, title, picture) of everything in a comparison, from left to right."""
+    """(key of a colour, title, picture) of everything in a comparison, from left to right."""
     yield "source", "Source", comparison.source
     for result in comparison.results:
-        yield result.method, NAMES[result.method], result.image
+        yield result.method, title_of(result.method), result.image
     if comparison.counterpart:
         yield "counterpart", "True counterpart", comparison.counterpart
 
@@ -280,7 +280,7 @@ def labelled(comparison: Comparison) -> Image.Image:
     times = {result.method: f"{result.seconds:.2f} s" for result in comparison.results}
     for column, (key, title, image) in enumerate(row):
         left = gap + column * (width + gap)
-        draw.rectangle((left, top - text // 4 - 1, left + width - 1, top - 2), fill=COLOURS[key])
+        draw.rectangle((left, top - text // 4 - 1, left + width - 1, top - 2), fill=colour_of(key))
         draw.text((left, top - text // 2), title, "#222222", font, anchor="ls")
         draw.text((left + width, top - text // 2), times.get(key, ""), "#666666", small, anchor="rs")
         sheet.paste(image, (left, top))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from qsneg.image_io import short_size
 from qsneg.inspect import View, observe
-from qsneg.rendering.colormaps import NAMES
+from qsneg.rendering.colormaps import title_of
 from qsneg.ui import limits
 from qsneg.ui.compare import OWN, Models, Refused, Source
 
@@ -100,7 +100,7 @@ class Views:
         seen = {}
         for number, method in enumerate(subject.methods, 1):
             if self.find(subject, method) is None:
-                yield f"{NAMES[method]}: reading features, {number} of {len(subject.methods)}"
+                yield f"{title_of(method)}: reading features, {number} of {len(subject.methods)}"
             seen[method] = self.get(subject, method)
         self.trim()  # of what pages have computed from views since
         yield seen

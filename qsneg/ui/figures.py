@@ -15,7 +15,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from qsneg.inspect import Grid, View
-from qsneg.rendering.colormaps import INK, MAP, NAMES, PAPER, RANKS, VERMILION, Scaled, colours
+from qsneg.rendering.colormaps import INK, MAP, PAPER, RANKS, VERMILION, Scaled, colours, title_of
 from qsneg.ui.fragments import swatch
 
 BINS = 16  # colours of ranked dots
@@ -185,7 +185,7 @@ def scaled_bar(scaled: Scaled) -> str:
 def figure(key: str, body: str, words: str = "", title: str = "") -> str:
     """A column: the method's colour and name, then pictures and bars, then what is seen, in words."""
     words = f'<p class="words">{words}</p>' if words else ""
-    head = f'<figcaption class="head">{swatch(key)}<h3>{html.escape(title or NAMES[key])}</h3></figcaption>'
+    head = f'<figcaption class="head">{swatch(key)}<h3>{html.escape(title or title_of(key))}</h3></figcaption>'
     return f'<figure class="fig {key}">{head}{body}{words}</figure>'
 
 

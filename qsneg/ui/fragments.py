@@ -9,30 +9,20 @@ from pathlib import Path
 from PIL import Image
 
 from qsneg import image_io
-from qsneg.config import TITLES
+from qsneg.config import METHODS, main_methods
 from qsneg.device import describe
 from qsneg.evaluation.findings import findings
-from qsneg.rendering.colormaps import COLOURS, NAMES
+from qsneg.rendering.colormaps import colour_of, title_of
 from qsneg.rendering.sample_pictures import Example
 from qsneg.ui import compare
 from qsneg.ui.compare import Comparison, Models
-from qsneg.ui.texts import FAMILIES, PAPERS
+from qsneg.ui.texts import FAMILIES
 
 SHARED = (
     "All three share one network and one loss. They differ in what the loss compares: places drawn at random (CUT), "
     "places that attention singles out (QS-Attn), or generated rivals (NEGCUT)."
 )
 READ = f"{SHARED} Look first at what keeps its shape, then at what changes its colour."
-METHODS = {
-    "CUT": "A patch of the translation should resemble the patch at the same place of the source more than other "
-    "patches of that picture. The places are drawn at random.",
-    "QS-Attn": "The same loss, with the places chosen: those whose attention over the picture has the lowest entropy. "
-    "What is compared there is gathered along the attention of the source. It adds no parameters.",
-    "NEGCUT": "The other patches are replaced by generated ones: a small network learns negatives that are hard to "
-    "tell from the right patch, against the translator.",
-}
-
-
 OWN = (
     "A weights file of qsneg's (.safetensors), or a generator as CUT, FastCUT, QS-Attn, NEGCUT and CycleGAN publish it "
     "(.pth). It becomes one more method, for you alone, and is forgotten when you leave."
@@ -78,19 +68,19 @@ def status(sentence: str) -> str:
 
 def swatch(key: str) -> str:
     """The colour of a method; that of the counterpart is light in dark mode (static/app.css)."""
-    return f'<i class="swatch {key}" style="--key: {COLOURS[key]}"></i>'
+    return f'<i class="swatch {key}" style="--key: {colour_of(key)}"></i>'
 
 
 def card_head(key: str, seconds: float | None) -> str:
     """The line over a picture: colour, name and the time taken."""
     title = "Time of the translation, without loading"
     time = f'<span class="time" title="{title}">{seconds:.2f} s</span>' if seconds else ""
-    return f'<div class="head">{swatch(key)}<h3>{NAMES[key]}</h3>{time}</div>'
+    return f'<div class="head">{swatch(key)}<h3>{title_of(key)}</h3>{time}</div>'
 
 
 def wipe_ends(key: str) -> str:
     """What lies left and right of the wipe's handle."""
-    return f'<div class="ends"><span>{swatch("source")}Source</span><span>{NAMES[key]}{swatch(key)}</span></div>'
+    return f'<div class="ends"><span>{swatch("source")}Source</span><span>{title_of(key)}{swatch(key)}</span></div>'
 
 
 def summary(comparison: Comparison) -> str:
@@ -98,7 +88,7 @@ def summary(comparison: Comparison) -> str:
     count, (width, height) = len(comparison.results), comparison.source.size
     methods = f"{count} method{'s' if count != 1 else ''}"
     own = [result.method for result in comparison.results] == [compare.OWN]
-    title = NAMES[compare.OWN] if own else family_title(comparison.family)
+    title = title_of(compare.OWN) if own else family_title(comparison.family)
     line = (
         f"<b>{html.escape(title)}</b>, {width} × {height} pixels: {methods} in "
         f"{comparison.seconds:.2f} s on {html.escape(comparison.device)}."
@@ -114,7 +104,7 @@ def family_note(models: Models, family: str | None) -> str:
     """What a family was trained on, and which of the three methods are missing with the reason."""
     note = html.escape(FAMILIES.get(family, ("", ""))[1])
     present = models.families().get(family, [])
-    missing = [TITLES[m] for m in ("cut", "qs-attn", "negcut") if present and m not in present]
+    missing = [title_of(m) for m in main_methods() if present and m not in present]
     if missing:
         folder = html.escape(f"{models.folder.name}/{family}")
         note += f" {' and '.join(missing)}: no weights in <code>{folder}</code>."
@@ -124,9 +114,10 @@ def family_note(models: Models, family: str | None) -> str:
 def about(models: Models) -> str:
     """The About page, Markdown with some HTML: methods and papers, model cards, settings."""
     text = ["## The methods\n", SHARED + "\n"]
-    for name, (title, authors, address) in PAPERS.items():
-        text.append(f"### {swatch(name.lower())}{name}\n\n{METHODS[name]}\n")
-        text.append(f"*{title}*. {authors}. [{address[8:]}]({address})\n")
+    for name in main_methods():
+        method, paper = METHODS[name], METHODS[name].paper
+        text.append(f"### {swatch(name)}{method.title}\n\n{method.idea}\n")
+        text.append(f"*{paper.title}*. {paper.authors}. [{paper.url[8:]}]({paper.url})\n")
     text.append("## Model cards\n")
     for family, methods in models.families().items():
         text.append(f"### {html.escape(family_title(family))}\n\n{FAMILIES.get(family, ('', ''))[1]}\n")
@@ -180,7 +171,7 @@ def card_table(models: Models, family: str, methods: list[str]) -> str:
     """The cards in the files' metadata as one table, a column per method, without the training configuration."""
     cards = {method: flat(models.card(family, method)) for method in methods}
     rows = list(dict.fromkeys(key for card in cards.values() for key in card))
-    head = "<tr><th></th>" + "".join(f"<th>{TITLES[method]}</th>" for method in methods) + "</tr>"
+    head = "<tr><th></th>" + "".join(f"<th>{title_of(method)}</th>" for method in methods) + "</tr>"
     body = ""
     for key in rows:
         values = "".join(f"<td>{cell(cards[method].get(key, ''))}</td>" for method in methods)

@@ -10,7 +10,7 @@ import statistics
 import time
 
 from qsneg.inspect import View
-from qsneg.rendering.colormaps import NAMES
+from qsneg.rendering.colormaps import title_of
 from qsneg.ui import page_anchors, page_attention, page_loss, page_negatives
 from qsneg.ui.compare import OWN
 from qsneg.ui.limits import GLOBAL
@@ -24,7 +24,7 @@ def head(seen: dict[str, View], choice: Choice, family: str, size: int, name: st
     """One line under the controls: what is inspected, at which size, and where that is not what was asked for."""
     view = next(iter(seen.values()))
     width, height = view.source.size
-    title = NAMES[OWN] if list(seen) == [OWN] else FAMILIES.get(family, (family,))[0]
+    title = title_of(OWN) if list(seen) == [OWN] else FAMILIES.get(family, (family,))[0]
     text = f"<b>{title}</b>, inspected at {width} × {height} pixels."
     if min(width, height) < size:
         text += (

@@ -4,7 +4,7 @@ import numpy as np
 
 from qsneg.inspect import Inspection, View, inspect, summary
 from qsneg.rendering import colormaps, overlays
-from qsneg.rendering.colormaps import COLOURS, NAMES, Scaled, by_log, power, shared_limits
+from qsneg.rendering.colormaps import Scaled, by_log, colour_of, power, shared_limits, title_of
 from qsneg.ui import figures, plots
 from qsneg.ui.selection import Choice
 
@@ -54,7 +54,7 @@ def histograms(found: dict[str, Inspection], choice: Choice) -> dict[str, str]:
     ticks = [tick(limits[0] + n / 2 * (limits[1] - limits[0])) for n in range(3)]
     most = max(float(plots.shares(v, limits).max()) for v in values.values())
     label = "entropy, nats" + (" (linear)" if is_linear else " (log; tails in the end bars)")
-    return {m: plots.histogram(v, float(v[tuple(found[m].anchors[-1])]), limits, ticks, COLOURS[m], label, most)
+    return {m: plots.histogram(v, float(v[tuple(found[m].anchors[-1])]), limits, ticks, colour_of(m), label, most)
             for m, v in values.items()}  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def html(seen: dict[str, View], choice: Choice, absent: dict[str, str] | None = 
     ranks = figures.bar((str(num), str((num + 1) // 2), "1"), "rank of the anchor (1: lowest entropy)", colormaps.RANKS)
     entropies, anchors, counts = [], [], []
     for method, result in found.items():
-        name = NAMES[method]
+        name = title_of(method)
         over = figures.heat(scaled[method].values, grid)
         picture = figures.stack("source", size, f"{name}: entropies at {layer} over the source", over, grey=True)
         entropies.append(figures.figure(method, picture + figures.scaled_bar(scaled[method]), words(result)))

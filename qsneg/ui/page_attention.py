@@ -6,7 +6,7 @@ import numpy as np
 
 from qsneg.inspect import View, neighbours
 from qsneg.rendering import overlays
-from qsneg.rendering.colormaps import NAMES, Scaled, by_log, linear
+from qsneg.rendering.colormaps import Scaled, by_log, linear, title_of
 from qsneg.ui import figures
 from qsneg.ui.selection import Choice
 
@@ -98,7 +98,7 @@ def html(seen: dict[str, View], choice: Choice, absent: dict[str, str] | None = 
 
     lines = {"attention": [], "source": [], "result": []}
     for method, f in found.items():
-        name = NAMES[method]
+        name = title_of(method)
         drawn = picture(
             "source", f"{name}: attention of the query at {place}, over the source", rows[method].values, ring
         )

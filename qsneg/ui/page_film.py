@@ -17,7 +17,7 @@ from PIL import Image
 
 from qsneg.inspect import Grid, summary
 from qsneg.rendering import colormaps, overlays
-from qsneg.rendering.colormaps import NAMES, Scaled, by_log
+from qsneg.rendering.colormaps import Scaled, by_log, title_of
 from qsneg.training.film import SIZE, cut, log_entropy
 from qsneg.ui import figures
 from qsneg.ui.compare import OWN
@@ -124,7 +124,7 @@ def html(films: dict[str, Recorded], choice: FilmChoice, methods: list[str], fam
     """The page under its controls; `methods` are those chosen, with or without a film."""
     absent = {OWN: "Weights that were opened bring no film."} if OWN in methods else {}
     words = "".join(
-        f'<p class="note">{NAMES[m]}: no film beside its weights (<code>{family}/{m}.film</code>).</p>'
+        f'<p class="note">{title_of(m)}: no film beside its weights (<code>{family}/{m}.film</code>).</p>'
         for m in methods if m not in films and m not in absent
     )  # fmt: skip
     if not films:
@@ -133,7 +133,7 @@ def html(films: dict[str, Recorded], choice: FilmChoice, methods: list[str], fam
     last = len(steps) - 1
     lines: dict[str, list[str]] = {"translation": [], "entropy": [], "anchors": []}
     for method, film in films.items():
-        grid, name = grid_of(film), NAMES[method]
+        grid, name = grid_of(film), title_of(method)
         layer = film.layers.index(layer_of(film, choice))
         parts: dict[str, list[str]] = {"translation": [], "entropy": [], "anchors": [], "bar": [], "words": []}
         for at, start, stop in spans(film, steps):

@@ -4,7 +4,7 @@ import numpy as np
 
 from qsneg.inspect import Inspection, View, inspect, summary
 from qsneg.rendering import overlays
-from qsneg.rendering.colormaps import NAMES, Scaled, linear
+from qsneg.rendering.colormaps import Scaled, linear, title_of
 from qsneg.ui import figures
 from qsneg.ui.selection import Choice
 
@@ -60,7 +60,7 @@ def html(seen: dict[str, View], choice: Choice, absent: dict[str, str] | None = 
             s = scaled[kind][method]
             under = "source" if kind == "loss" else f"result-{method}"
             picture = figures.stack(
-                under, grid.size, f"{NAMES[method]}: {unit}", figures.heat(s.values, grid), grey=True
+                under, grid.size, f"{title_of(method)}: {unit}", figures.heat(s.values, grid), grey=True
             )
             said = (
                 words(result, negatives(method, result, seen[method]))

@@ -4,7 +4,7 @@ import numpy as np
 
 from qsneg.inspect import Query, View, query
 from qsneg.rendering import overlays
-from qsneg.rendering.colormaps import NAMES, Scaled, linear
+from qsneg.rendering.colormaps import Scaled, linear, title_of
 from qsneg.ui import figures, plots
 from qsneg.ui.selection import Choice
 
@@ -118,7 +118,7 @@ def html(seen: dict[str, View], choice: Choice, absent: dict[str, str] | None = 
     place = f"row {position[0]}, column {position[1]}"
     places, lines, thumbs, clouds = [], [], [], []
     for method, q in found.items():
-        name = NAMES[method]
+        name = title_of(method)
         marks = (
             figures.dots(grid, q.in_image_at, ranked=False, hollow=True)
             if q.generated is None
@@ -144,7 +144,7 @@ def html(seen: dict[str, View], choice: Choice, absent: dict[str, str] | None = 
     )
     pairs = "".join(
         f"<div>{figures.patch(grid, position, title, under, side=64)}<small>{title}</small></div>"
-        for title, under in [("source", "source")] + [(NAMES[m], f"result-{m}") for m in seen]
+        for title, under in [("source", "source")] + [(title_of(m), f"result-{m}") for m in seen]
     )
     return "".join(
         (

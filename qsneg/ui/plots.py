@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qsneg.rendering.colormaps import COLOURS, VERMILION, number
+from qsneg.rendering.colormaps import VERMILION, colour_of, number
 
 WIDTH = 260
 GROUPS = {"positive": "positive", "in_image": "in-image", "generated": "generated"}
@@ -104,7 +104,7 @@ def strip(groups: dict[str, np.ndarray], limits: tuple[float, float], key: str) 
         if name == "positive":
             ((x, y),) = places
             drawn += (
-                f'<circle cx="{x:.1f}" cy="{y}" r="5.5" fill="{COLOURS[key]}" stroke="currentColor" '
+                f'<circle cx="{x:.1f}" cy="{y}" r="5.5" fill="{colour_of(key)}" stroke="currentColor" '
                 'stroke-width="1.4"/>'
                 f'<text x="{x:.1f}" y="{y - 9:.0f}" text-anchor="{"end" if x > WIDTH * 0.6 else "middle"}" '
                 f'font-weight="600">{values[0]:.2f}</text>'
@@ -147,7 +147,7 @@ def scatter(points: dict[str, np.ndarray], key: str) -> str:
     drawn += f'<path d="M{px:.1f} {py:.1f}L{qx:.1f} {qy:.1f}" stroke="currentColor" stroke-opacity=".5"/>'
     for x, y, filled in ((px, py, True), (qx, qy, False)):
         drawn += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="none" stroke="#1b1f24" stroke-width="4"/>'
-        fill = COLOURS[key] if filled else "none"
+        fill = colour_of(key) if filled else "none"
         drawn += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="{fill}" stroke="#fff" stroke-width="2"/>'
     drawn += (
         f'<text x="{WIDTH / 2}" y="{side + 14}" text-anchor="middle" opacity=".8">first component</text>'

@@ -1,27 +1,11 @@
 """Words of the app: of families, of papers, and what the pages say of themselves (two sentences on what is seen and how
 to read it, the formula, the paper)."""
 
+from qsneg.config import CUT, NEGCUT, QS_ATTN
+
 FAMILIES = {
     "day2sunset": ("Photograph to sunset", "Trained on photographs of skies: animals may turn orange."),
     "horse2zebra-drawn": ("Drawn horse to zebra", "Trained on drawn scenes: on photographs it gives nothing useful."),
-}
-PAPERS = {
-    "CUT": (
-        "Contrastive Learning for Unpaired Image-to-Image Translation",
-        "Park, Efros, Zhang and Zhu, ECCV 2020",
-        "https://arxiv.org/abs/2007.15651",
-    ),
-    "QS-Attn": (
-        "QS-Attn: Query-Selected Attention for Contrastive Learning in I2I Translation",
-        "Hu, Zhou, Huang, Shi, Sun and Li, CVPR 2022",
-        "https://arxiv.org/abs/2203.08483",
-    ),
-    "NEGCUT": (
-        "Instance-wise Hard Negative Example Generation for Contrastive Learning in Unpaired Image-to-Image "
-        "Translation",
-        "Wang, Zhou, Yu, Dai, Li, Zhao and Chen, ICCV 2021",
-        "https://arxiv.org/abs/2108.04547",
-    ),
 }
 GUIDE = {
     "anchors": (
@@ -37,7 +21,7 @@ GUIDE = {
         "i; "
         "local + global selects by local entropy and gathers along global rows. Entropies here are found through their "
         "logarithm, since many are too small for ordinary numbers.",
-        ("QS-Attn", "CUT"),
+        (QS_ATTN, CUT),
     ),
     "attention": (
         "Choose a patch of the source: the first row shows where its attention goes, the other two how similar every "
@@ -48,7 +32,7 @@ GUIDE = {
         "e<sup>t<sub>q</sub>·t<sub>k</sub></sup>, "
         "&ensp; similarity cos(q, j) = f<sub>q</sub>·f<sub>j</sub> with |f| = 1",
         "t are the generator's own features, f those after the projection head, which the loss compares.",
-        ("QS-Attn",),
+        (QS_ATTN,),
     ),
     "negatives": (
         "The chosen patch of the translation, the query, should be closer to the same place of the source, its "
@@ -61,7 +45,7 @@ GUIDE = {
         "NEGCUT: n = N(mean f, z), &ensp; z ∼ 𝒩(0, 1)",
         "A triangle marks the nearest patch to a generated negative, not a place that it came from. Another noise seed "
         "gives other generated negatives, and other random positions.",
-        ("NEGCUT", "CUT"),
+        (NEGCUT, CUT),
     ),
     "loss": (
         "The contrastive loss of every patch, under each method's own negatives and on one scale. It is high where the "
@@ -71,7 +55,7 @@ GUIDE = {
         "Σ<sub>n</sub> e<sup>q<sub>i</sub>·n/τ</sup>) ], &ensp; τ = 0.07",
         "CUT: negatives at random positions. QS-Attn, at layers 12 and 16: the gathered values of its anchors. NEGCUT: "
         "generated. A guess among N negatives and the positive costs ln(N + 1).",
-        ("CUT", "QS-Attn", "NEGCUT"),
+        (CUT, QS_ATTN, NEGCUT),
     ),
     "film": (
         "What training recorded beside the weights: the translations of four fixed pictures, the entropies of their "
@@ -80,7 +64,7 @@ GUIDE = {
         "where the anchors go.",
         "steps of the frames: 0, then evenly spaced on a logarithmic scale",
         "A method whose training had no frame at a step shows its latest before it; nothing is interpolated.",
-        ("CUT", "QS-Attn", "NEGCUT"),
+        (CUT, QS_ATTN, NEGCUT),
     ),
 }
 
@@ -90,8 +74,8 @@ def opening(name: str) -> str:
     read, formula, more, papers = GUIDE[name]
     links = ""
     for paper in papers:
-        title, authors, address = PAPERS[paper]
-        links += f'<li><a href="{address}" target="_blank" rel="noopener">{paper}: {title}</a>, {authors}</li>'
+        link = f'<a href="{paper.url}" target="_blank" rel="noopener">{paper.name}: {paper.title}</a>'
+        links += f"<li>{link}, {paper.authors}</li>"
     return (
         f'<p class="read">{read}</p><details class="formula"><summary>Formula and paper</summary><p '
         f'class="math">{formula}</p>'

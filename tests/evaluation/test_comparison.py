@@ -16,7 +16,8 @@ from qsneg.weights import Weights, read_metadata, save
 @pytest.fixture
 def small(monkeypatch, tmp_path):
     """Two methods, pictures of 32 pixels, one shipped model."""
-    monkeypatch.setattr(comparison, "METHODS", {k: comparison.METHODS[k] for k in ("CUT", "QS-Attn local+global")})
+    few = {k: comparison.variants()[k] for k in ("CUT", "QS-Attn local+global")}
+    monkeypatch.setattr(comparison, "variants", lambda: few)
     monkeypatch.setattr(evaluate, "SIZE", 32)
     monkeypatch.setattr(weights, "FOLDER", tmp_path / "checkpoints")
     torch.manual_seed(0)
@@ -36,7 +37,7 @@ def go(out, **settings):
 def test_all_of_it_twice(small, monkeypatch):
     table = go(small)
     assert [(r["method"], r["seed"], r["steps"]) for r in table["runs"]] == [
-        (m, s, 2) for s in (0, 1) for m in comparison.METHODS
+        (m, s, 2) for s in (0, 1) for m in comparison.variants()
     ]
     assert [r["name"] for r in table["shipped"]] == ["family/cut"]
     text = (small / "miniature.md").read_text()
@@ -102,7 +103,7 @@ def test_a_stopped_run_goes_on(tmp_path):
 
 
 def test_equal_budget_and_the_papers_settings():
-    configs = {name: configure(name, 3000, 1) for name in comparison.METHODS}
+    configs = {name: configure(name, 3000, 1) for name in comparison.variants()}
     assert len({train for _, train in configs.values()}) == 1  # the same data, steps and sizes for all
     train = configs["CUT"][1]
     assert (train.steps, train.seed, train.resize, train.crop) == (3000, 1, 128, 128)
