@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.check_fixture import main
+from tests.conftest import lively
 
 FOLDERS = sorted(p.parent for p in (Path(__file__).parent / "fixtures").glob("*/expected.npz"))
 
@@ -47,9 +48,7 @@ def make_folder(folder, method, attention, width, dim, patches, batch, size, blo
     config = ModelConfig(
         method=method, attention=attention, width=width, disc_width=3, dim=dim, patches=patches, blocks=blocks
     )
-    model = create(config).double()
-    for p in model.parameters():
-        p.data.mul_(20)
+    model = lively(create(config).double())
     x, y = torch.rand(2, batch, 3, *size).double() * 2 - 1
     expected = {"real_A": x, "real_B": y}
     for layer, f in zip(config.layers, model.generator.encode(x, config.layers)):

@@ -6,6 +6,7 @@ import torch
 from qsneg.config import ModelConfig
 from qsneg.evaluation.speed import plain
 from qsneg.methods import Draws, create
+from tests.conftest import lively
 
 SMALL = dict(width=4, disc_width=4, dim=16, patches=12)
 
@@ -26,10 +27,7 @@ def step(method, seed=3, size=32, batch=1):
 
 def make(name, **values):
     torch.manual_seed(0)
-    method = create(ModelConfig(method=name, **(SMALL | values)))
-    for p in method.parameters():
-        p.data.mul_(20)  # away from the start, where everything is nearly 0
-    return method
+    return lively(create(ModelConfig(method=name, **(SMALL | values))))
 
 
 @pytest.mark.parametrize("name, losses", [

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from qsneg import memory_limits, weights
-from qsneg.config import ModelConfig
 from qsneg.image_io import read, to_image, to_tensor
 from qsneg.memory_limits import TooLarge
 from qsneg.translate import load, mirrored, pad, translate_files
+from tests.conftest import tiny
 from tests.test_image_io import ramp
 
 CPU = torch.device("cpu")
@@ -21,13 +21,8 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A checkpoint folder with one model, tiny/cut."""
-    torch.manual_seed(0)
-    model = weights.Weights.empty(ModelConfig(width=4, disc_width=4, dim=16))
-    for p in model.generator.parameters():
-        p.mul_(20)  # the gain of 0.02 would make every picture grey
-    model.card = {"steps": 3}
     path = tmp_path_factory.mktemp("checkpoints")
-    weights.save(model, path / "tiny" / "cut.safetensors")
+    weights.save(tiny(card={"steps": 3}), path / "tiny" / "cut.safetensors")
     return path
 
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qsneg import __main__ as command
 from qsneg.config import TrainConfig
 from qsneg.data import archive, cityscapes, download, paper_sets
 from qsneg.data.unpaired import Unpaired, check_folder
 from qsneg.image_io import read
+from tests.conftest import run
 
 FOLDERS = ("trainA", "trainB", "testA", "testB")
 
@@ -104,28 +104,23 @@ def server(monkeypatch):
     running.server_close()
 
 
-def run(capsys, *arguments) -> tuple[int, str, str]:
+def data(*arguments) -> tuple[int, str, str]:
     """Exit code, stdout, and the last line of stderr of `python -m qsneg data` with these arguments."""
-    command.sys.argv = ["qsneg", "data", *map(str, arguments)]
-    with pytest.raises(SystemExit) as stopped:
-        command.main()
-        raise SystemExit(0)
-    out = capsys.readouterr()
-    assert "Traceback" not in out.err
-    return stopped.value.code or 0, out.out, (out.err.splitlines() or [""])[-1]
+    code, out, err = run("data", *arguments)
+    return code, out, (err.splitlines() or [""])[-1]
 
 
 def left(tmp_path) -> list[str]:
     return sorted(p.name for p in tmp_path.iterdir())
 
 
-def test_a_set_is_fetched_checked_and_trained_on(server, tmp_path, capsys, monkeypatch):
+def test_a_set_is_fetched_checked_and_trained_on(server, tmp_path, monkeypatch):
     """The whole way: checksum, layout, and pictures that Unpaired reads."""
     known = dataclasses.replace(
         paper_sets.KNOWN["horse2zebra"], size=len(WHOLE), checksum=hashlib.sha256(WHOLE).hexdigest(), urls=(server.url,)
     )
     monkeypatch.setitem(paper_sets.KNOWN, "horse2zebra", known)
-    code, out, err = run(capsys, "horse2zebra", "--out", tmp_path / "sets" / "zebras")
+    code, out, err = data("horse2zebra", "--out", tmp_path / "sets" / "zebras")
     assert code == 0 and "ImageNet" in out and "trainA 2, trainB 2, testA 2, testB 2" in out and "--crop 36" in out, err
     folder = tmp_path / "sets" / "zebras"
     assert left(tmp_path / "sets") == ["zebras"] and {p.name for p in folder.iterdir()} == set(FOLDERS)
@@ -156,14 +151,14 @@ def test_a_broken_connection_is_gone_on_with(server, tmp_path, mark):
     assert (tmp_path / "a.zip").read_bytes() == WHOLE and left(tmp_path) == ["a.zip"]
 
 
-def test_the_next_run_goes_on_where_one_stopped(server, tmp_path, capsys):
+def test_the_next_run_goes_on_where_one_stopped(server, tmp_path):
     server.cuts = [1000, *[0] * 9]
     arguments = ("mine", "--url", server.url, "--out", tmp_path / "mine")
-    code, _, err = run(capsys, *arguments)
+    code, _, err = data(*arguments)
     assert code == 2 and "the connection broke" in err and "run the same command again" in err
     assert left(tmp_path) == ["mine.zip.part", "mine.zip.part.json"]
     server.cuts, server.log[:] = [], []
-    code, out, _ = run(capsys, *arguments)
+    code, out, _ = data(*arguments)
     assert code == 0 and server.log == [("/some.zip", "bytes=1000-", '"one"')] and left(tmp_path) == ["mine"]
 
 
@@ -228,9 +223,9 @@ def test_a_web_page_does_not_destroy_what_is_there(server, tmp_path):
     assert (tmp_path / "a.zip.part").read_bytes() == WHOLE[:1000]
 
 
-def test_full_disks(server, tmp_path, monkeypatch, capsys):
+def test_full_disks(server, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
-    code, _, err = run(capsys, "mine", "--url", server.url, "--out", tmp_path / "mine")
+    code, _, err = data("mine", "--url", server.url, "--out", tmp_path / "mine")
     assert code == 2 and "make room" in err and left(tmp_path) == []
     monkeypatch.undo()
 
@@ -242,31 +237,31 @@ def test_full_disks(server, tmp_path, monkeypatch, capsys):
         download.write(Full(), b"12", tmp_path)
 
 
-def test_a_damaged_archive_is_fetched_again(server, tmp_path, capsys):
+def test_a_damaged_archive_is_fetched_again(server, tmp_path):
     at = WHOLE.index(picture(1)[50:60])
     server.body = WHOLE[:at] + b"\0" * 10 + WHOLE[at + 10 :]
     arguments = ("mine", "--url", server.url, "--out", tmp_path / "mine")
-    code, _, err = run(capsys, *arguments)
+    code, _, err = data(*arguments)
     assert code == 2 and "is no whole zip archive" in err and left(tmp_path) == []
     server.body = WHOLE
-    assert run(capsys, *arguments)[0] == 0 and left(tmp_path) == ["mine"]
+    assert data(*arguments)[0] == 0 and left(tmp_path) == ["mine"]
 
 
-def test_a_good_archive_is_not_fetched_twice(server, tmp_path, capsys):
+def test_a_good_archive_is_not_fetched_twice(server, tmp_path):
     server.body = zipped({"cats/1.png": picture()})
     arguments = ("mine", "--url", server.url, "--out", tmp_path / "mine")
-    code, _, err = run(capsys, *arguments)
+    code, _, err = data(*arguments)
     assert code == 2 and "no pictures in folders trainA and trainB (it has cats)" in err and "kept" in err
     (tmp_path / "mine.zip").write_bytes(WHOLE)
-    code, out, _ = run(capsys, *arguments)
+    code, out, _ = data(*arguments)
     assert code == 0 and "which is there already" in out and len(server.log) == 1
 
 
-def test_ones_own_archive_by_any_name(tmp_path, capsys):
+def test_ones_own_archive_by_any_name(tmp_path):
     archive = zipped({**SMALL, "some/trainA/dot.png": picture(3, (1, 1))})
     (tmp_path / "mine.zip").write_bytes(archive)
     out = tmp_path / "my set"
-    code, said, _ = run(capsys, "mine", "--from", tmp_path / "mine.zip", "--out", out)
+    code, said, _ = data("mine", "--from", tmp_path / "mine.zip", "--out", out)
     assert code == 0 and f"train '{out}' --method cut --out 'runs/my set' --crop 36" in said
     assert "below 32 pixels: trainA/dot.png" in said and (tmp_path / "mine.zip").read_bytes() == archive
 
@@ -290,10 +285,10 @@ def link(name: str) -> zipfile.ZipInfo:
         ({"other/trainA/0.png": picture(), "other/trainB/0.png": picture()}, "several sets, other and some"),
     ],
 )
-def test_archives_that_are_not_to_be_trusted(tmp_path, capsys, extra, words):
+def test_archives_that_are_not_to_be_trusted(tmp_path, extra, words):
     path = tmp_path / "evil.zip"
     path.write_bytes(zipped({**SMALL, **extra}))
-    code, _, err = run(capsys, "horse2zebra", "--from", path, "--out", tmp_path / "sets" / "mine")
+    code, _, err = data("horse2zebra", "--from", path, "--out", tmp_path / "sets" / "mine")
     assert code == 2 and words in err and left(tmp_path) == ["evil.zip", "sets"] and left(tmp_path / "sets") == []
 
 
@@ -367,19 +362,19 @@ def test_afhq_becomes_cat2dog(tmp_path, test):
         (["horse2zebra", "--out", "full/a.txt/b"], "cannot be written"),
     ],
 )
-def test_one_sentence(arguments, words, tmp_path, monkeypatch, capsys):
+def test_one_sentence(arguments, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a.txt").write_text("mine")
     (tmp_path / "sets.zip").write_bytes(b"the user's own")
-    code, _, err = run(capsys, *arguments)
+    code, _, err = data(*arguments)
     assert code == 2 and err.startswith("Error: ") and words in err
     assert left(tmp_path) == ["full", "sets.zip"] and (tmp_path / "sets.zip").read_bytes() == b"the user's own"
     assert left(tmp_path / "full") == ["a.txt"]
 
 
-def test_list(capsys):
-    code, out, _ = run(capsys, "--list")
+def test_list():
+    code, out, _ = data("--list")
     assert code == 0 and all(name in out for name in paper_sets.KNOWN) and "117 MB" in out and "CC BY-NC" in out
     for d in paper_sets.SETS:
         assert d.checksum is None or len(d.checksum) in (32, 64) and int(d.checksum, 16)
@@ -401,13 +396,13 @@ def street(folder, seed=0, cities=("aachen", "ulm")):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_cityscapes(tmp_path, packed, capsys):
+def test_cityscapes(tmp_path, packed):
     street(tmp_path / "own")
     if packed:
         for kind in ("gtFine", "leftImg8bit"):
             shutil.make_archive(tmp_path / "zips" / f"{kind}_trainvaltest", "zip", tmp_path / "own", kind)
     source = tmp_path / ("zips" if packed else "own")
-    code, out, err = run(capsys, "cityscapes", "--from", source, "--out", tmp_path / "city")
+    code, out, err = data("cityscapes", "--from", source, "--out", tmp_path / "city")
     assert code == 0 and "trainA 2, trainB 2, testA 1, testB 1" in out, err
     found = check_folder(tmp_path / "city", 256, FOLDERS)
     assert [p.stem for p in found["trainA"]] == [p.stem for p in found["trainB"]]
@@ -445,10 +440,10 @@ def cut(folder):
         (lambda folder: [shutil.rmtree(path) for path in folder.glob("*/train")], "no frames in 'train'"),
     ],
 )
-def test_an_incomplete_cityscapes_is_refused(tmp_path, harm, words, capsys):
+def test_an_incomplete_cityscapes_is_refused(tmp_path, harm, words):
     street(tmp_path / "own")
     harm(tmp_path / "own")
-    code, _, err = run(capsys, "cityscapes", "--from", tmp_path / "own", "--out", tmp_path / "city")
+    code, _, err = data("cityscapes", "--from", tmp_path / "own", "--out", tmp_path / "city")
     assert code == 2 and words in err and left(tmp_path) == ["own"]
 
 

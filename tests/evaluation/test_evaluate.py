@@ -8,13 +8,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from qsneg.config import DRAWN, ModelConfig
+from qsneg.config import DRAWN
 from qsneg.evaluation import evaluate
 from qsneg.evaluation.evaluate import COLUMNS, TRUTH, UNTRANSLATED, Evaluation
 from qsneg.metrics import segmenter
 from qsneg.metrics.score import figures
 from qsneg.translate import load
-from qsneg.weights import Weights, save
+from qsneg.weights import save
+from tests.conftest import tiny
 
 
 class Tiny(nn.Module):
@@ -41,8 +42,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def checkpoint(data, tmp_path_factory):
     """A tiny model whose card holds its figures on the folder, as after training."""
-    torch.manual_seed(0)
-    weights = Weights.empty(ModelConfig(width=4, disc_width=4, dim=16, patches=16))
+    weights = tiny()
     path = tmp_path_factory.mktemp("weights") / "cut.safetensors"
     save(weights, path)
     weights.card = {

@@ -7,7 +7,6 @@ from qsneg.evaluation.findings import findings, read_studies, verdict
 
 def study(lift, made):
     shares = dict(share_of_anchors=0.2 * lift, share_of_area=0.2)
-    shares = dict(share_of_anchors=0.2 * lift, share_of_area=0.2)
     anchors = [
         dict(layer=l, selection=s, ranking=k, region=r, lift=lift, error=0.1) | shares
         for l in (12, 16)

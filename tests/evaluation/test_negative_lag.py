@@ -3,11 +3,10 @@
 import pytest
 import torch
 
-from qsneg.config import ModelConfig
 from qsneg.evaluation.negative_lag import Contrast, catch_up, hardness, train_on
 from qsneg.networks import NegativeGenerator, unit
 from qsneg.translate import Translator
-from qsneg.weights import Weights
+from tests.conftest import tiny
 
 
 def scenes(count, spread):
@@ -38,9 +37,9 @@ def test_training_on_finds_the_hard_negatives_and_leaves_the_original():
 
 
 def test_rows_and_refusal():
-    config = ModelConfig(method="negcut", width=4, disc_width=4, dim=16, patches=16, layers=(0, 12))
-    rows = catch_up(Translator(Weights.empty(config), "cpu"), steps=1, train=1, test=1, size=64)
+    model = tiny("negcut", layers=(0, 12))
+    rows = catch_up(Translator(model, "cpu"), steps=1, train=1, test=1, size=64)
     assert [r["layer"] for r in rows] == [0, 12]
     assert set(rows[0]) == {"layer", "in_image", "shipped", "trained_on", "without_diversity"}
     with pytest.raises(ValueError, match="no negative generator"):
-        catch_up(Translator(Weights.empty(ModelConfig(width=4, disc_width=4)), "cpu"))
+        catch_up(Translator(tiny("cut"), "cpu"))

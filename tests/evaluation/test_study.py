@@ -5,12 +5,12 @@ import json
 import numpy as np
 import torch
 
-from qsneg.config import ModelConfig
 from qsneg.data import drawn_scenes
 from qsneg.evaluation import study
 from qsneg.evaluation.study import Study, cell_labels, markdown, near_border, rank_correlation, selections, words
 from qsneg.translate import Translator
-from qsneg.weights import Weights, save
+from qsneg.weights import save
+from tests.conftest import tiny
 
 
 def test_near_border():
@@ -41,19 +41,10 @@ def test_planted_anchors_are_found():
     assert (chosen["local", "plain"] == chosen["local+global", "plain"]).all()
 
 
-def tiny(method):
-    torch.manual_seed(0)
-    weights = Weights.empty(ModelConfig(method=method, width=4, disc_width=4, dim=16, patches=16))
-    for net in weights.parts().values():
-        for p in net.parameters():
-            p.data.mul_(20)
-    return weights
-
-
 def test_tables_words_and_files(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "SIZE", 64)
     monkeypatch.setattr(study, "CATCH_UP", dict(steps=2, train=2, test=1))
-    save(tiny("negcut"), tmp_path / "negcut.safetensors")
+    save(tiny("negcut", patches=16), tmp_path / "negcut.safetensors")
     study.study([str(tmp_path / "negcut.safetensors")], tmp_path / "out", count=2, device="cpu", progress=False)
     tables = json.loads((tmp_path / "out" / "negcut.study.json").read_text())
     assert tables["scenes"] == 2

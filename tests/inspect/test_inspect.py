@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 
 from qsneg import methods
-from qsneg.config import ModelConfig
 from qsneg.inspect import Grid, View, inspect, neighbours, observe, query
 from qsneg.inspect.inspection import contrast
 from qsneg.translate import Translator
 from qsneg.weights import Weights
 from tests.check_fixture import load
+from tests.conftest import tiny
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -100,13 +100,8 @@ def inspect_negatives(view, layer):
 def views():
     made = {}
     for method in ("cut", "negcut"):
-        torch.manual_seed(0)
-        weights = Weights.empty(ModelConfig(method=method, width=4, disc_width=4, dim=16, patches=20))
-        for net in weights.parts().values():
-            for p in net.parameters():
-                p.data.mul_(20)
         noise = np.random.default_rng(0).integers(0, 256, (41, 62, 3), dtype=np.uint8)
-        made[method] = observe(Translator(weights, "cpu"), Image.fromarray(noise))
+        made[method] = observe(Translator(tiny(method), "cpu"), Image.fromarray(noise))
     return made
 
 

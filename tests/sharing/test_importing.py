@@ -16,6 +16,7 @@ from qsneg.networks import Generator, ProjectionHeads, feature_channels, feature
 from qsneg.sharing import importing
 from qsneg.sharing.importing import convert, open_file
 from qsneg.translate import Translator
+from tests.conftest import run
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 PARTS = {"generator": "G", "heads": "F", "negatives": "N", "slow_heads": "F_"}
@@ -288,18 +289,16 @@ def test_a_file_that_asks_for_huge_networks_is_refused_before_they_are_made(tmp_
         open_file(path)
 
 
-def test_the_command(tmp_path, capsys):
-    from tests.test_cli import run
-
+def test_the_command(tmp_path):
     out, g = tmp_path / "a.safetensors", files("cut")["generator"]
-    code, said, _ = run(capsys, "import", "--method", "fastcut", "--generator", g, "--out", out)
+    code, said, _ = run("import", "--method", "fastcut", "--generator", g, "--out", out)
     assert code == 0 and "FastCUT, width 4, 9 blocks, blur" in said and "without projection heads" in said
     assert weights.load(out).title == "FastCUT"
-    code, _, err = run(capsys, "import", "--method", "cut", "--generator", g, "--out", out)
+    code, _, err = run("import", "--method", "cut", "--generator", g, "--out", out)
     assert code == 2 and "is there already" in err
     fresh = tmp_path / "c.safetensors"
-    code, _, err = run(capsys, "import", "--method", "cut", "--generator", g, "--layers", "0;4", "--out", fresh)
+    code, _, err = run("import", "--method", "cut", "--generator", g, "--layers", "0;4", "--out", fresh)
     assert code == 2 and "Layers are numbers" in err
     other = FIXTURES / "cut" / "latest_net_D.pth"
-    code, _, err = run(capsys, "import", "--method", "cut", "--generator", other, "--out", tmp_path / "b.safetensors")
+    code, _, err = run("import", "--method", "cut", "--generator", other, "--out", tmp_path / "b.safetensors")
     assert code == 2 and "a discriminator" in err and err.count("\n") == 1

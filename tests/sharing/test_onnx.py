@@ -8,15 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from qsneg.config import ModelConfig
 from qsneg.sharing import onnx as export
-from qsneg.weights import Weights, load, save
-from tests.test_cli import run
+from qsneg.weights import load, save
+from tests.conftest import run, tiny
 
-TINY = dict(disc_width=4, dim=16, layers=(0, 4, 8))
-CONFIGS = {
-    "blur": ModelConfig(method="qs-attn", width=8, blocks=2, **TINY),
-    "strided": ModelConfig(method="cyclegan", width=4, blocks=1, resampling="strided", **TINY),
+MODELS = {
+    "blur": dict(method="qs-attn", width=8, blocks=2, layers=(0, 4, 8)),
+    "strided": dict(method="cyclegan", blocks=1, layers=(0, 4, 8), resampling="strided"),
 }
 
 
@@ -36,17 +34,12 @@ def runtime():
 def models(tmp_path_factory):
     """Weights files of lively tiny generators, by resampling."""
     folder = tmp_path_factory.mktemp("weights")
-    for name, config in CONFIGS.items():
-        torch.manual_seed(0)
-        weights = Weights.empty(config)
-        for p in weights.generator.parameters():
-            p.data.mul_(30)
-        weights.card = {"data": "somewhere/skies", "steps": 7}
-        save(weights, folder / f"{name}.safetensors")
+    for name, settings in MODELS.items():
+        save(tiny(card={"data": "somewhere/skies", "steps": 7}, **settings), folder / f"{name}.safetensors")
     return folder
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
+@pytest.fixture(scope="module", params=MODELS)
 def exported(request, runtime, models, tmp_path_factory):
     """The weights, and the ONNX file made of them."""
     path = models / f"{request.param}.safetensors"
@@ -109,30 +102,30 @@ def test_a_file_that_differs_from_pytorch_is_refused(exported, monkeypatch):
     (["blur.safetensors", "--out", "taken.onnx"], "is there already"),
     (["nothing-here"], "No weights called 'nothing-here'"),
 ])  # fmt: skip
-def test_errors_are_one_sentence(models, tmp_path, monkeypatch, capsys, arguments, words):
+def test_errors_are_one_sentence(models, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(export, "require_packages", lambda: None)
     (tmp_path / "taken.onnx").write_text("mine")
     (tmp_path / "blur.safetensors").write_bytes((models / "blur.safetensors").read_bytes())
-    code, _, err = run(capsys, "export", *arguments)
+    code, _, err = run("export", *arguments)
     assert code == 2 and words in err and err.count("\n") == 1
     assert (tmp_path / "taken.onnx").read_text() == "mine" and len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("package", export.PACKAGES)
-def test_a_missing_package_is_named(package, models, tmp_path, monkeypatch, capsys):
+def test_a_missing_package_is_named(package, models, tmp_path, monkeypatch):
     for other in export.PACKAGES:
         monkeypatch.setitem(sys.modules, other, None if other == package else sys)
-    code, _, err = run(capsys, "export", models / "blur.safetensors", "--out", tmp_path / "a.onnx")
+    code, _, err = run("export", models / "blur.safetensors", "--out", tmp_path / "a.onnx")
     assert code == 2
     assert err == f"Error: Export needs '{package}': run `pip install onnx onnxruntime onnxscript` first.\n"
 
 
-def test_the_command_names_the_file_and_its_differences(runtime, models, tmp_path, monkeypatch, capsys):
+def test_the_command_names_the_file_and_its_differences(runtime, models, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(export, "to_onnx", lambda weights: b"model")
     monkeypatch.setattr(export, "differences", lambda content, generator: {"8×8": 1.5e-6})
-    code, out, _ = run(capsys, "export", models / "blur.safetensors", "--format", "onnx")
+    code, out, _ = run("export", models / "blur.safetensors", "--format", "onnx")
     name = f"{models.name}-blur.onnx"
     assert code == 0 and (tmp_path / name).read_bytes() == b"model"
     assert name in out and "1.5e-06 at 8×8" in out

@@ -19,9 +19,8 @@ from qsneg.ui.inner_pages import PAGES
 from qsneg.ui.own_weights import Opened
 from qsneg.ui.page_film import FilmChoice
 from qsneg.ui.selection import Choice
-from tests.sharing.test_push import Hub, address, here  # noqa: F401 (fixtures)
+from tests.conftest import Hub, tiny
 from tests.ui.test_app import app, browser, checkpoints, page, shown  # noqa: F401 (fixtures)
-from tests.ui.test_pages import tiny
 
 G = Path(__file__).parents[1] / "fixtures" / "cut" / "latest_net_G.pth"
 
@@ -133,7 +132,7 @@ def test_own_weights_alone_and_without_a_family(tmp_path, picture, monkeypatch):
     assert "came without projection heads" in update[demo.ui["loss status"]]["value"]
 
 
-def test_from_the_hub(here, demo, tmp_path, monkeypatch):  # noqa: F811
+def test_from_the_hub(hub, demo, tmp_path, monkeypatch):
     weights.save(tiny("negcut"), tmp_path / "model.safetensors")
     names = {"model.safetensors": tmp_path / "model.safetensors", "G.pth": G}
     Hub.files["somebody/own"] = {name: path.read_bytes() for name, path in names.items()}

@@ -12,7 +12,6 @@ import pytest
 import torch
 from PIL import Image
 
-from qsneg.config import ModelConfig
 from qsneg.inspect import Grid, inspect, observe, query
 from qsneg.rendering import sample_pictures
 from qsneg.training import film
@@ -24,18 +23,10 @@ from qsneg.ui.inner_pages import PAGES
 from qsneg.ui.limits import GLOBAL, INSPECTED
 from qsneg.ui.page_film import FilmChoice
 from qsneg.ui.selection import Choice
-from qsneg.weights import Weights, save
+from qsneg.weights import save
+from tests.conftest import tiny
 
 METHODS = ("cut", "qs-attn", "negcut")
-
-
-def tiny(method: str, seed: int = 0) -> Weights:
-    torch.manual_seed(seed)
-    weights = Weights.empty(ModelConfig(method=method, width=4, disc_width=4, dim=16, patches=20))
-    for net in weights.parts().values():
-        for p in net.parameters():
-            p.data.mul_(20)
-    return weights
 
 
 @pytest.fixture(scope="module")
