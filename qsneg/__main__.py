@@ -12,6 +12,7 @@ import typer
 from qsneg.config import METHODS, PRESETS, ModelConfig, TrainConfig, trained_methods
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+Precision = Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the hardware has it")]
 
 
 def field_flags(*configs: type) -> list[inspect.Parameter]:
@@ -23,7 +24,9 @@ def field_flags(*configs: type) -> list[inspect.Parameter]:
             if f.name in ("method", "data"):
                 continue
             kind = {bool: bool, int: int, float: float}.get(f.type, float if "float" in str(f.type) else str)
-            option = typer.Option(help=f"{comments[f.name]} (default: {f.default})", rich_help_panel=config.__name__)
+            names = ("--precision", "--autocast") if f.name == "autocast" else ()  # the second is its old name
+            text = f"{comments[f.name]} (default: {f.default})"
+            option = typer.Option(*names, help=text, rich_help_panel=config.__name__)
             annotation = Annotated[Optional[kind], option]
             flags.append(inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
     return flags
@@ -90,11 +93,13 @@ def translate(
         Optional[int], typer.Option(help="mirrored margin in pixels, cut off again (default: 32); 0: none")
     ] = None,
     device: str = "auto",
+    precision: Precision = "float32",
 ):
     """Translate pictures, and folders of pictures recursively."""
     from qsneg.translate import MARGIN, translate_files
 
-    report = translate_files(paths, checkpoint, out, size, device, margin=MARGIN if margin is None else margin)
+    margin = MARGIN if margin is None else margin
+    report = translate_files(paths, checkpoint, out, size, device, margin=margin, precision=precision)
     print(f"{len(report.done)} translated into '{out}'.")
     if report.failed:
         print(f"{len(report.failed)} could not be translated:", file=sys.stderr)
@@ -155,8 +160,12 @@ def score(
     count: Annotated[int, typer.Option(help="test scenes")] = 200,
     data: Annotated[Optional[str], typer.Option(help="a folder with testA and testB instead of drawn scenes")] = None,
     device: str = "auto",
+    precision: Precision = "float32",
 ):
-    """Figures against the true counterparts of drawn test scenes, relative to the untranslated input (1)."""
+    """Figures against the true counterparts of drawn test scenes, relative to the untranslated input (1).
+
+    Of translations as people see them, with their margin.
+    """
     from qsneg.config import DRAWN
     from qsneg.metrics.score import figures
     from qsneg.translate import load
@@ -166,7 +175,7 @@ def score(
     if data and not Path(data).is_dir():
         raise ValueError(f"There is no data folder '{data}'.")
     for i, name in enumerate(checkpoints):
-        row = figures(load(name, device).translate_tensor, data or DRAWN, count)
+        row = figures(load(name, device, precision=precision).as_shown, data or DRAWN, count)
         if not row:
             raise ValueError(f"'{data}' has no pictures in testA and testB to score on.")
         if i == 0:
@@ -186,12 +195,16 @@ def evaluate(
     inception: Annotated[Optional[str], typer.Option(help="weights for FID and KID: their file, or download")] = None,
     segmenter: Annotated[Optional[Path], typer.Option(help="a segmenter's file instead of the shipped one")] = None,
     device: str = "auto",
+    precision: Precision = "float32",
 ):
-    """One table for all models: FID, KID, segmentation scores, structure kept, time."""
+    """One table for all models: FID, KID, segmentation scores, structure kept, time.
+
+    Of translations as people see them, with their margin.
+    """
     from qsneg.evaluation.evaluate import evaluate
     from qsneg.evaluation.table import markdown_table
 
-    table = evaluate(checkpoints, out, data, count, size, inception, segmenter, device)
+    table = evaluate(checkpoints, out, data, count, size, inception, segmenter, device, precision=precision)
     print("\n".join([markdown_table(table["rows"]), *table["notes"], f"Written: {out / 'evaluation.md'}"]))
 
 
@@ -225,11 +238,12 @@ def miniature(
     count: Annotated[Optional[int], typer.Option(help="test scenes; unset: 200")] = None,
     inception: Annotated[Optional[str], typer.Option(help="weights for FID and KID: their file, or download")] = None,
     device: str = "auto",
+    precision: Annotated[str, typer.Option(help="of training: auto, float32 or bfloat16; else float32")] = "auto",
 ):
     """The papers' comparison in miniature: train all methods on drawn scenes at equal budget, and evaluate them."""
     from qsneg.evaluation.comparison import miniature
 
-    miniature(out, steps, seeds, preset, count, inception, device=device)
+    miniature(out, steps, seeds, preset, count, inception, device=device, precision=precision)
     print((out / "miniature.md").read_text())
 
 
@@ -240,16 +254,18 @@ def inspect(
     out: Annotated[Path, typer.Option(help="folder to write to")],
     layer: Annotated[int, typer.Option(help="generator layer: 0, 4, 8, 12 or 16")] = 12,
     mode: Annotated[str, typer.Option(help="global, local or local+global")] = "global",
-    anchors: Annotated[int, typer.Option(help="number of anchors")] = 256,
+    anchors: Annotated[Optional[int], typer.Option(help="number of anchors; unset: the model's own number")] = None,
     seed: Annotated[int, typer.Option(help="of random positions and of noise")] = 0,
     size: Annotated[Optional[int], typer.Option(help="short side in pixels; unset: as it is")] = None,
     device: str = "auto",
+    precision: Precision = "float32",
 ):
     """Look inside: entropies, anchors, contrast, negatives of one picture, as arrays and overlays."""
     from qsneg.rendering.report import inspect_file
     from qsneg.translate import load
 
-    print(inspect_file(picture, load(checkpoint, device), out, layer, mode, anchors, seed, size)["in_words"])
+    model = load(checkpoint, device, precision=precision)
+    print(inspect_file(picture, model, out, layer, mode, anchors, seed, size)["in_words"])
 
 
 @cli.command()
@@ -259,6 +275,7 @@ def study(
     data: Annotated[str, typer.Option(help="horse2zebra-drawn, the set whose labels are known")] = "horse2zebra-drawn",
     count: Annotated[int, typer.Option(help="test scenes")] = 200,
     device: str = "auto",
+    precision: Precision = "float32",
 ):
     """Do the papers' claims hold? Anchors against labels, generated against in-image negatives."""
     from qsneg.config import DRAWN
@@ -266,7 +283,7 @@ def study(
 
     if data != DRAWN:
         raise ValueError(f"The study needs label maps, which only {DRAWN} has, not '{data}'.")
-    study(checkpoint, out, count, device)
+    study(checkpoint, out, count, device, precision=precision)
 
 
 @cli.command()
@@ -345,15 +362,16 @@ def bench(
     inspection: Annotated[
         bool, typer.Option("--inspection", help="time inspection instead: entropies, a click")
     ] = False,
+    precision: Annotated[str, typer.Option(help="of qsneg's side: auto, float32 or bfloat16")] = "auto",
 ):
     """Time training steps and translation against a plain float32 version, both in one run."""
     from qsneg.evaluation import speed
 
     if inspection:
-        speed.bench_click(device=device)
+        speed.bench_click(device=device, precision="float32" if precision == "auto" else precision)
         speed.bench_entropy(device=device)
     else:
-        speed.bench(size, width, rounds, device, profile)
+        speed.bench(size, width, rounds, device, profile, precision)
 
 
 def main() -> None:

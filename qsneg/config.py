@@ -237,7 +237,7 @@ class TrainConfig:
     device: str = "auto"
     # auto, cuda, mps or cpu
     autocast: str = "auto"
-    # auto: bfloat16 where the hardware has it; or bfloat16, off
+    # precision: auto (bfloat16 where the hardware has it), float32 (older name: off) or bfloat16
     workers: int = 0
     # processes that prepare pictures; 0: the training process itself
     log_every: int = 50

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 
+PRECISIONS = ("auto", "float32", "bfloat16")
+
 
 def pick(name: str = "auto") -> torch.device:
     """The device called `name`; "auto" takes CUDA, then MPS, then the CPU.
@@ -41,15 +43,26 @@ def has_bfloat16(device: torch.device) -> bool:
     return False
 
 
-def autocast(device: torch.device, setting: str = "auto") -> Callable[[], contextlib.AbstractContextManager]:
-    """A factory of autocast contexts: "auto" is bfloat16 where the hardware has it; or "bfloat16", "off".
+def precision(device: torch.device, setting: str = "float32") -> str:
+    """The precision that a setting means there, "float32" or "bfloat16": "auto" is bfloat16 where the hardware has it;
+    "off" is an older name of float32.
 
     Raises:
         ValueError: on another setting.
     """
-    if setting not in ("auto", "bfloat16", "off"):
-        raise ValueError(f"Unknown autocast setting '{setting}': choose auto, bfloat16 or off.")
-    if setting == "off" or (setting == "auto" and not has_bfloat16(device)):
+    if setting not in (*PRECISIONS, "off"):
+        raise ValueError(f"Unknown precision '{setting}': choose {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}.")
+    fast = setting == "bfloat16" or (setting == "auto" and has_bfloat16(device))
+    return "bfloat16" if fast else "float32"
+
+
+def autocast(device: torch.device, setting: str = "auto") -> Callable[[], contextlib.AbstractContextManager]:
+    """A factory of autocast contexts for a precision (see `precision`): bfloat16 under autocast, or nothing.
+
+    Raises:
+        ValueError: on an unknown precision.
+    """
+    if precision(device, setting) == "float32":
         return contextlib.nullcontext
     return functools.partial(torch.autocast, device.type, torch.bfloat16)
 

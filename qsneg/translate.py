@@ -9,9 +9,10 @@ the size that would.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from PIL import Image
@@ -25,6 +26,7 @@ from qsneg.memory_limits import TooLarge, check_fits, padded_side
 from qsneg.weights import Weights
 from qsneg.weights import load as load_weights
 
+T = TypeVar("T")
 MARGIN = 32
 # Pixels of mirrored margin around a picture, cut off afterwards. At its border a generator is apt to paint a dark frame
 # and dark corners; with a margin they fall outside. Divisible by 4, so that its grid falls on the picture as without.
@@ -33,14 +35,25 @@ MARGIN = 32
 class Translator:
     """A generator on a device, ready to translate.
 
-    Attributes: `weights` (whose generator is moved to the device), `config`, `card`, `title` and `device`.
+    Computes in float32 unless `precision` says otherwise: what is shown and measured should be repeatable, and in
+    bfloat16 the number of threads alone changes stripes. "auto" is bfloat16 where the hardware has it, about twice as
+    fast. (On NVIDIA GPUs torch's own default lets float32 convolutions use TF32.) `autocast` is an older name of it.
+
+    Attributes: `weights` (whose generator is moved to the device), `config`, `card`, `title`, `device`, and `precision`
+    in words, "float32" or "bfloat16".
     """
 
-    def __init__(self, weights: Weights, device: str | torch.device = "auto", autocast: str = "auto"):
-        """Raises ValueError on an unknown device or autocast setting ("auto", "bfloat16" or "off")."""
+    def __init__(
+        self,
+        weights: Weights,
+        device: str | torch.device = "auto",
+        precision: str = "float32",
+        autocast: str | None = None,
+    ):
+        """Raises ValueError on an unknown device or precision ("auto", "float32" or "bfloat16")."""
         self.weights, self.config, self.card, self.title = weights, weights.config, weights.card, weights.title
         self.device = devices.pick(str(device))
-        self.autocast = devices.autocast(self.device, autocast)
+        self.precision = devices.precision(self.device, autocast or precision)
         self.layout = devices.layout(self.device)
         weights.generator.to(self.device, memory_format=self.layout)
 
@@ -57,32 +70,54 @@ class Translator:
             ValueError: if the picture cannot be read as RGB, `size` is no whole number of at least 1, or `margin` none
                 of at least 0 that is divisible by 4.
         """
+        return to_image(self._forward(to_tensor(self.prepare(image, size, margin)), margin))
+
+    def prepare(self, image: Image.Image, size: int | None, margin: int, width: int | None = None) -> Image.Image:
+        """The picture as it is translated: upright RGB, brought to `size`. `width` is what it is to fit in memory for,
+        in units of the generator's width; None takes the generator's. Raises as `translate` does."""
         check_margin(margin)
         image = upright_rgb(image)
         short = min(image.size) if size is None else size
         target = short_size(image.size, short)
-        check_fits(target, self.config.width, self.device, margin=margin)  # before it is made that large
-        return to_image(self._forward(to_tensor(resize_short(image, short)), margin))
+        check_fits(target, width or self.config.width, self.device, margin=margin)  # before it is made that large
+        return resize_short(image, short)
 
-    def translate_tensor(self, x: Tensor) -> Tensor:
+    def translate_tensor(self, x: Tensor, margin: int = 0) -> Tensor:
         """Translate a batch B×3×H×W in [-1, 1], any H and W from 1, to the same shape, range and device, in float32.
+
+        `margin` as in `translate`, but by default none: the generator's plain output, which is what ONNX computes.
 
         Raises:
             TooLarge: (a ValueError) if it would not fit in memory.
-            ValueError: on another shape or whole numbers.
+            ValueError: on another shape or whole numbers, or a margin that cannot be.
         """
+        check_margin(margin)
         if x.ndim != 4 or x.shape[1] != 3 or 0 in x.shape or not x.is_floating_point():
             kind = f"{'×'.join(map(str, x.shape))} of {str(x.dtype).removeprefix('torch.')}"
             raise ValueError(f"Pictures to translate are B×3×H×W floats in [-1, 1], not {kind}.")
-        check_fits((x.shape[3], x.shape[2]), self.config.width, self.device, batch=x.shape[0])
-        return self._forward(x)
+        check_fits((x.shape[3], x.shape[2]), self.config.width, self.device, batch=x.shape[0], margin=margin)
+        return self._forward(x, margin)
 
-    def _forward(self, x: Tensor, margin: int = 0) -> Tensor:  # B×3×H×W -> B×3×H×W
+    def as_shown(self, x: Tensor) -> Tensor:
+        """`translate_tensor` with the margin of `translate`: what people see, which `score` and `evaluate` measure."""
+        return self.translate_tensor(x, MARGIN)
+
+    def _forward(self, x: Tensor, margin: int) -> Tensor:  # B×3×H×W -> B×3×H×W
+        y = unpad(self.run(x, margin, self.weights.generator), x.shape[2:], margin)
+        return y.to(x.device, torch.float32).clone(memory_format=torch.contiguous_format)  # an ordinary tensor again
+
+    def run(self, x: Tensor, margin: int, network: Callable[[Tensor], T]) -> T:
+        """What `network` makes of pictures B×3×H×W continued by a margin (see `pad`), in the precision and layout of
+        this translator. Whatever reads the generator does it here, so that all see the same translation.
+
+        Raises:
+            TooLarge: (a ValueError) if memory runs out.
+        """
         height, width = x.shape[2:]
         try:
-            with torch.inference_mode(), self.autocast():
+            with torch.inference_mode(), devices.autocast(self.device, self.precision)():
                 padded = pad(x.to(self.device, torch.float32), margin).contiguous(memory_format=self.layout)
-                y = self.weights.generator(padded)[:, :, margin : margin + height, margin : margin + width]
+                return network(padded)
         except (RuntimeError, MemoryError) as error:  # that there was room was a forecast
             if isinstance(error, RuntimeError) and "memory" not in str(error):
                 raise
@@ -90,21 +125,26 @@ class Translator:
                 f"Translating at {width}×{height} pixels ran out of memory: translate it at size "
                 f"{max(1, min(width, height) // 2)} or less (the shorter side in pixels)."
             ) from None
-        return y.to(x.device, torch.float32).clone(memory_format=torch.contiguous_format)  # an ordinary tensor again
 
 
 def load(
-    name: Path | str, device: str | torch.device = "auto", folder: Path | str | None = None, autocast: str = "auto"
+    name: Path | str,
+    device: str | torch.device = "auto",
+    folder: Path | str | None = None,
+    precision: str = "float32",
+    autocast: str | None = None,
 ) -> Translator:
     """A translator by name: "horse2zebra-drawn/cut" under the checkpoint folder (or `folder`), the path of a weights
-    file, or a Hugging Face repository "user/repository".
+    file, or a Hugging Face repository "user/repository". `precision` ("auto", "float32" or "bfloat16") and `autocast`
+    as in `Translator`.
 
     Raises:
         FileNotFoundError: if nothing is found under that name.
-        ValueError: if the file is not one of qsneg's, or the device or the autocast setting is unknown.
+        ValueError: if the file is not one of qsneg's, or the device or the precision is unknown.
     """
     device = devices.pick(str(device))  # a wrong name is noticed before anything is downloaded
-    return Translator(load_weights(name, folder), device, autocast)
+    precision = devices.precision(device, autocast or precision)
+    return Translator(load_weights(name, folder), device, precision)
 
 
 # --- sizes ---
@@ -122,6 +162,11 @@ def pad(x: Tensor, margin: int = 0) -> Tensor:
         if (length := padded_side(side, margin)) != side:
             x = x.index_select(dim, mirrored(side, length, -margin).to(x.device))
     return x
+
+
+def unpad(x: Tensor, size: tuple[int, int], margin: int = 0) -> Tensor:
+    """Undo `pad`: of B×C×H×W the part of `size` (height, width) that lies inside the margin."""
+    return x[:, :, margin : margin + size[0], margin : margin + size[1]]
 
 
 def check_margin(margin: int) -> None:
@@ -158,6 +203,7 @@ def translate_files(
     folder: Path | str | None = None,
     progress: bool = True,
     margin: int = MARGIN,
+    precision: str = "float32",
 ) -> Report:
     """Translate pictures and, recursively, folders of pictures into the folder `out`, whose structure is theirs.
 
@@ -166,11 +212,11 @@ def translate_files(
     inside a folder to translate, what is in it is not translated. What cannot be read or does not fit is reported,
     and the rest is done.
 
-    Args: `size` and `margin` as in `Translator.translate`; `checkpoint`, `device` and `folder` as in `load`.
+    Args: `size` and `margin` as in `Translator.translate`; `checkpoint`, `device`, `folder`, `precision` as in `load`.
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
-        ValueError: if the checkpoint, the device, `size`, `margin` or `out` cannot be used.
+        ValueError: if the checkpoint, the device, the precision, `size`, `margin` or `out` cannot be used.
     """
     if size is not None:
         short_size((1, 1), size)
@@ -178,7 +224,7 @@ def translate_files(
     out = output_folder(out)
     sources, failed = collect([paths] if isinstance(paths, (str, Path)) else paths, out)
     report = Report(failed=failed)
-    translator = load(checkpoint, device, folder)
+    translator = load(checkpoint, device, folder, precision)
     for source, target in tqdm(plan(sources, out), desc=translator.title, unit="picture", disable=not progress):
         try:
             result = translator.translate(read(source), size, margin)

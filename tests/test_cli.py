@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
-from qsneg.weights import save
+from qsneg.__main__ import cli
+from qsneg.weights import read_metadata, save
 from tests.conftest import run, tiny
 
 
@@ -15,6 +17,22 @@ def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "negcut.safetensors"
     save(tiny("negcut", patches=16), path)
     return str(path)
+
+
+def test_the_precision_of_everything_that_computes(tmp_path, checkpoint):
+    for name in ("translate", "score", "evaluate", "miniature", "inspect", "study", "bench", "train"):
+        parameters = {o for p in typer.main.get_command(cli).commands[name].params for o in p.opts}
+        assert "--precision" in parameters and ("--autocast" in parameters) == (name == "train"), name
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    found = ["translate", tmp_path / "a.png", "--checkpoint", checkpoint, "--out", tmp_path / "out", "--precision"]
+    assert run(*found, "bfloat16")[0] == 0
+    code, _, err = run(*found, "float8")
+    assert code == 2 and "Unknown precision 'float8': choose auto, float32 or bfloat16." in err
+    small = ["--preset", "debug", "--steps", 1, "--width", 4, "--disc-width", 4, "--scenes", 4, "--no-film"]
+    for flag, value in (("--precision", "float32"), ("--autocast", "off")):
+        out = tmp_path / value
+        assert run("train", "horse2zebra-drawn", *small, "--evaluate-every", 0, flag, value, "--out", out)[0] == 0
+        assert read_metadata(out / "model.safetensors")[1]["train_config"]["autocast"] == value
 
 
 def test_draw(tmp_path):
@@ -68,7 +86,7 @@ def test_inspect(tmp_path, checkpoint):
     arguments = ["inspect", tmp_path / "a.png", "--checkpoint", checkpoint, "--out", tmp_path / "seen"]
     arguments += ["--mode", "local+global", "--anchors", 30]
     code, out, _ = run(*arguments, "--layer", 16, "--device", "cpu")
-    assert code == 0 and "of the anchors lie on" in out
+    assert code == 0 and "60% of the anchors fit on" in out
     with np.load(tmp_path / "seen" / "inspection.npz") as arrays:
         shapes = {k: arrays[k].shape for k in arrays.files}
     assert shapes["entropy"] == shapes["log_entropy"] == shapes["loss"] == (11, 16)

@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 
 from qsneg import memory_limits, weights
+from qsneg.data import drawn_scenes
 from qsneg.image_io import read, to_image, to_tensor
 from qsneg.memory_limits import TooLarge
-from qsneg.translate import load, mirrored, pad, translate_files
+from qsneg.translate import Translator, load, mirrored, pad, translate_files
 from tests.conftest import tiny
 from tests.test_image_io import ramp
 
@@ -48,7 +49,7 @@ def test_load(folder, translator):
         load("tiny/none", "cpu", folder)
     with pytest.raises(ValueError, match="Unknown device"):
         load("tiny/cut", "abacus", folder)
-    with pytest.raises(ValueError, match="Unknown autocast"):
+    with pytest.raises(ValueError, match="Unknown precision"):
         load("tiny/cut", "cpu", folder, autocast="float8")
 
 
@@ -172,8 +173,36 @@ def test_rotated_picture_comes_out_upright(translator):
 
 def test_bfloat16_is_close(folder, translator):
     x = noise(1, 3, 32, 32)
-    half = load("tiny/cut", "cpu", folder, autocast="bfloat16").translate_tensor(x)
+    model = load("tiny/cut", "cpu", folder, "bfloat16")
+    half = model.translate_tensor(x)
+    assert model.precision == "bfloat16" == load("tiny/cut", "cpu", folder, autocast="bfloat16").precision
     assert half.dtype == torch.float32 and 0 < (half - translator.translate_tensor(x)).abs().mean() < 0.1
+
+
+def test_float32_is_the_default_and_repeatable(folder):
+    """In bfloat16 one thread and two differed by up to 217 levels on these weights."""
+    assert (
+        load("tiny/cut", "cpu", folder).precision == Translator(weights.load("tiny/cut", folder)).precision == "float32"
+    )
+    model, threads = load("horse2zebra-drawn/cut", "cpu"), torch.get_num_threads()
+    scene = Image.fromarray(drawn_scenes.draw(drawn_scenes.scene_seed("test", "A", 0), 64, "A"))
+    results = []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            results.append(np.asarray(model.translate(scene), np.int16))
+    finally:
+        torch.set_num_threads(threads)
+    assert abs(results[0] - results[1]).max() <= 1
+
+
+def test_tensors_are_translated_with_a_margin_where_people_see_them(translator):
+    x = to_tensor(ramp())
+    assert np.array_equal(to_image(translator.as_shown(x)), translator.translate(ramp()))
+    assert torch.equal(translator.translate_tensor(x, 32), translator.as_shown(x))
+    assert not torch.equal(translator.translate_tensor(x), translator.as_shown(x))
+    with pytest.raises(ValueError, match="divisible by 4"):
+        translator.translate_tensor(x, 3)
 
 
 # --- memory ---

@@ -57,7 +57,7 @@ SOURCE = (
 
 
 def configure(
-    name: str, steps: int, seed: int, preset: str = "drawn", device: str = "auto"
+    name: str, steps: int, seed: int, preset: str = "drawn", device: str = "auto", precision: str = "auto"
 ) -> tuple[ModelConfig, TrainConfig]:
     """The configurations of one run: the preset, and nothing recorded on the way.
 
@@ -66,7 +66,8 @@ def configure(
     """
     if steps < 1:
         raise ValueError(f"The number of steps must be at least 1, not {steps}.")
-    return build(**variants()[name], preset=preset, steps=steps, seed=seed, device=device, film=False, evaluate_every=0)
+    run = dict(steps=steps, seed=seed, device=device, autocast=precision, film=False, evaluate_every=0)
+    return build(**variants()[name], preset=preset, **run)
 
 
 def run_folder(out: Path, name: str, seed: int) -> Path:
@@ -138,6 +139,7 @@ def miniature(
     judge: Path | str | None = None,
     device: str = "auto",
     progress: bool = True,
+    precision: str = "auto",
 ) -> dict:
     """Train what is missing, evaluate everything, write the comparison into `out`; returns what is in the JSON.
 
@@ -145,6 +147,7 @@ def miniature(
         steps: training steps of every run.
         seeds: runs of every method, with seeds 0, 1, …
         count: test scenes; None: 200. inception, judge: as in `evaluate.prepare`.
+        precision: of training; translations that are measured are in float32, with their margin.
 
     Raises:
         ValueError, FileNotFoundError: if a setting cannot be used or `out` holds runs with other settings.
@@ -152,7 +155,8 @@ def miniature(
     out = output_folder(out)
     if seeds < 1:
         raise ValueError(f"The number of seeds must be at least 1, not {seeds}.")
-    plan = [(name, seed, *configure(name, steps, seed, preset, device)) for seed in range(seeds) for name in variants()]
+    settings = preset, device, precision
+    plan = [(name, seed, *configure(name, steps, seed, *settings)) for seed in range(seeds) for name in variants()]
     for name, seed, model, config in plan:  # before the long part
         check(run_folder(out, name, seed), model, config)
     evaluation = evaluate.prepare(DRAWN, count, evaluate.SIZE, inception, judge, device)
@@ -164,7 +168,7 @@ def miniature(
 
     def figures(name: str, path: Path) -> tuple[dict, dict]:
         translator = load(path, device)
-        return evaluation.row(name, translator.translate_tensor), translator.card
+        return evaluation.row(name, translator.as_shown), translator.card
 
     runs = []
     for (name, seed), path in paths.items():

@@ -3,7 +3,8 @@
     python -m qsneg evaluate horse2zebra-drawn/cut horse2zebra-drawn/qs-attn --out evaluation
     python -m qsneg evaluate day2sunset/cut --data folder --inception inception.pth --out evaluation
 
-Every model translates the same test pictures once, and everything is measured on these translations: the figures of
+Every model translates the same test pictures once, as people see them (with the mirrored margin of `translate`, in
+float32 unless said otherwise), and everything is measured on these translations: the figures of
 `qsneg.metrics.score` (those in the models' cards), and the columns below. Beside the models stand the untranslated
 pictures and, on drawn scenes, the true counterparts. Writes evaluation.md, evaluation.json, evaluation.png (a dot plot)
 and examples.png.
@@ -24,7 +25,7 @@ from qsneg.filesystem import find_images, output_folder, readable
 from qsneg.metrics import fidelity, segmenter, structure
 from qsneg.metrics.score import Recorder, Translate, figures, sliced_wasserstein, squares
 from qsneg.rendering.colormaps import colour_of
-from qsneg.translate import load
+from qsneg.translate import MARGIN, load
 
 SIZE, SCENES = 128, 200  # of the figures in the cards
 SAMPLES = 4  # pictures in examples.png
@@ -186,6 +187,7 @@ def evaluate(
     judge: Path | str | None = None,
     device: str = "auto",
     progress: bool = True,
+    precision: str = "float32",
 ) -> dict:
     """Evaluate checkpoints and write evaluation.md, .json, .png and examples.png into `out`; returns what the JSON has.
 
@@ -193,11 +195,15 @@ def evaluate(
         ValueError, FileNotFoundError: if a checkpoint, the data or a setting cannot be used.
     """
     out = output_folder(out)
-    models = {name: load(name, device) for name in names}  # a wrong name is noticed before anything is computed
+    models = {
+        name: load(name, device, precision=precision) for name in names
+    }  # a wrong name is noticed before anything is computed
     evaluation = prepare(data, count, size, inception, judge, device)
+    used = {model.precision for model in models.values()}
+    evaluation.notes.insert(1, f"Translated with a mirrored margin of {MARGIN} pixels, in {' and '.join(used)}.")
     rows = [{"name": name, "method": "", **row} for name, row in evaluation.bounds().items()]
     for name, model in tqdm(models.items(), desc="evaluate", unit="model", disable=not progress):
-        row = {"name": name, "method": model.title, **evaluation.row(name, model.translate_tensor)}
+        row = {"name": name, "method": model.title, **evaluation.row(name, model.as_shown)}
         rows.append(row)
         if (difference := from_card(row, model.card, evaluation)) is not None:
             row["from_card"] = difference

@@ -69,7 +69,9 @@ def plain(method: methods.CUT) -> methods.CUT:
     return with_plain_norms(method)
 
 
-def stepper(config: ModelConfig, size: int, device: torch.device, is_plain: bool) -> Callable[[], dict]:
+def stepper(
+    config: ModelConfig, size: int, device: torch.device, is_plain: bool, precision: str = "auto"
+) -> Callable[[], dict]:
     """A function that takes one training step on fixed random pictures."""
     torch.manual_seed(0)
     layout = torch.contiguous_format if is_plain else devices.layout(device)
@@ -78,7 +80,7 @@ def stepper(config: ModelConfig, size: int, device: torch.device, is_plain: bool
     if is_plain:
         method = plain(method)
     else:
-        method.autocast = devices.autocast(device)
+        method.autocast = devices.autocast(device, precision)
     groups = method.groups()
     optimisers = {
         k: torch.optim.Adam(v, 2e-4, (0.5, 0.999), fused=device.type in ("cpu", "cuda")) for k, v in groups.items()
@@ -93,13 +95,15 @@ def stepper(config: ModelConfig, size: int, device: torch.device, is_plain: bool
     return lambda: method.step(x, y, update)
 
 
-def translator(config: ModelConfig, size: int, device: torch.device, is_plain: bool) -> Callable[[], torch.Tensor]:
+def translator(
+    config: ModelConfig, size: int, device: torch.device, is_plain: bool, precision: str = "auto"
+) -> Callable[[], torch.Tensor]:
     """A function that translates one fixed random picture."""
     torch.manual_seed(0)
     layout = torch.contiguous_format if is_plain else devices.layout(device)
     generator = Generator(config.width, config.blocks).eval()
     generator = (with_plain_norms(generator) if is_plain else generator).to(device, memory_format=layout)
-    context = devices.autocast(device, "off" if is_plain else "auto")
+    context = devices.autocast(device, "float32" if is_plain else precision)
     x = torch.rand(1, 3, size, size).mul(2).sub(1).to(device, memory_format=layout)
 
     def run() -> torch.Tensor:
@@ -128,22 +132,29 @@ def compare(sides: dict[str, Callable], rounds: int, device: torch.device) -> di
     return {name: statistics.median(t) for name, t in times.items()}
 
 
-def bench(size: int = 256, width: int = 64, rounds: int = 3, device: str = "auto", profile: bool = False) -> None:
+def bench(
+    size: int = 256,
+    width: int = 64,
+    rounds: int = 3,
+    device: str = "auto",
+    profile: bool = False,
+    precision: str = "auto",
+) -> None:
     """Print the table: seconds of both sides and their ratio, then each method's step relative to CUT's."""
     place = devices.pick(device)
-    print(f"{devices.describe(place)}, torch {torch.__version__}, {size}×{size}, width {width}, median of {rounds}")
+    used = devices.precision(place, precision)
+    machine = f"{devices.describe(place)}, {used}, torch {torch.__version__}"
+    print(f"{machine}, {size}×{size}, width {width}, median of {rounds}")
     print(f"{'':22}{'plain s':>9}{'qsneg s':>9}{'ratio':>8}")
     configs = {m: ModelConfig(method=m, width=width, disc_width=width) for m in main_methods()}
     fast = {}
     for name, config in configs.items():
-        sides = {label: stepper(config, size, place, label == "plain") for label in ("plain", "qsneg")}
+        sides = {label: stepper(config, size, place, label == "plain", used) for label in ("plain", "qsneg")}
         t = compare(sides, rounds, place)
         fast[name] = sides["qsneg"]
-        print(
-            f"step, {METHODS[name].title:16}{t['plain']:9.3f}{t['qsneg']:9.3f}{t['qsneg'] / t['plain']:8.2f}",
-            flush=True,
-        )
-    sides = {label: translator(configs["cut"], size, place, label == "plain") for label in ("plain", "qsneg")}
+        ratio = f"{t['plain']:9.3f}{t['qsneg']:9.3f}{t['qsneg'] / t['plain']:8.2f}"
+        print(f"step, {METHODS[name].title:16}{ratio}", flush=True)
+    sides = {label: translator(configs["cut"], size, place, label == "plain", used) for label in ("plain", "qsneg")}
     t = compare(sides, 3 * rounds, place)
     print(f"{'translation':22}{t['plain']:9.3f}{t['qsneg']:9.3f}{t['qsneg'] / t['plain']:8.2f}", flush=True)
     t = compare(fast, rounds, place)
@@ -201,10 +212,12 @@ def bench_entropy(width: int = 32, device: str = "auto", sizes: tuple[int, ...] 
         print(row, flush=True)
 
 
-def bench_click(width: int = 32, device: str = "auto", size: int = 256, rounds: int = 20) -> None:
+def bench_click(
+    width: int = 32, device: str = "auto", size: int = 256, rounds: int = 20, precision: str = "float32"
+) -> None:
     """Print what a click costs: an attention row, two similarity maps, the query's contrast; features are there."""
     torch.manual_seed(0)
-    translator = Translator(Weights.empty(ModelConfig(method="negcut", width=width)), device)
+    translator = Translator(Weights.empty(ModelConfig(method="negcut", width=width)), device, precision)
     view = observe(translator, to_image(torch.rand(3, size, size) * 2 - 1))
 
     def click() -> None:

@@ -335,7 +335,10 @@ def markdown(tables: dict, name: str, method: str, stem: str = "study") -> str:
     return "\n".join(lines)
 
 
-def study(names: list[str], out: Path | str, count: int = 200, device: str = "auto", progress: bool = True) -> None:
+def study(
+    names: list[str], out: Path | str, count: int = 200, device: str = "auto", progress: bool = True,
+    precision: str = "float32",
+) -> None:  # fmt: skip
     """Study each checkpoint and write <method>.study.json, .md and .png into `out`; <family>-<method> where two
     checkpoints have one file name.
 
@@ -345,7 +348,7 @@ def study(names: list[str], out: Path | str, count: int = 200, device: str = "au
     out = output_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     for name in names:
-        translator = load(name, device)
+        translator = load(name, device, precision=precision)
         made = Study(translator)
         for index in tqdm(range(count), desc=name, disable=not progress):
             made.add(index)

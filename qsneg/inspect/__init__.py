@@ -1,10 +1,11 @@
 """What a model sees in a picture: entropies, anchors, attention rows, contrast, negatives. Arrays only, no drawing.
 
-    from qsneg.inspect import inspect, observe, query
+    from qsneg.inspect import attended, inspect, observe, query
     view = observe(qsneg.load("day2sunset/negcut"), image)      # runs the network, once
     result = inspect(view, layer=12, mode="global")             # reads features: entropy, anchors, loss, negatives
     found = query(view, 12, (20, 31))                           # one patch against its positive and its negatives
     row = view.attention(12, (20, 31))                          # one row of the attention, H×W
+    print(attended(view, 12, (20, 31)).share)                   # what the position that gets most of it gets
 
 Any weights can be inspected in any mode, since selection has no parameters; similarities and losses need projection
 heads, which imported generators may lack.
@@ -12,6 +13,6 @@ heads, which imported generators may lack.
 
 from qsneg.inspect.features import Grid, View, observe
 from qsneg.inspect.inspection import Inspection, inspect
-from qsneg.inspect.one_query import Query, neighbours, query
+from qsneg.inspect.one_query import Attended, Query, attended, neighbours, query
 
-__all__ = ["Grid", "Inspection", "Query", "View", "inspect", "neighbours", "observe", "query"]
+__all__ = ["Attended", "Grid", "Inspection", "Query", "View", "attended", "inspect", "neighbours", "observe", "query"]

@@ -4,10 +4,13 @@
     view = observe(qsneg.load("day2sunset/negcut"), image)      # runs the network, once
     row = view.attention(12, (20, 31))                          # one row of the attention, H×W
 
-Positions are (row, column) on the grid of a layer. `Grid` maps them to pixels and back: layer 0 is the picture with the
-generator's margin of 3 pixels, then there is a position per pixel, per 2×2 and per 4×4 (`networks.feature_stride`).
+Positions are (row, column) on the grid of a layer. `Grid` maps them to pixels and back: layer 0 is the picture with
+the generator's own padding of 3 pixels, then there is a position per pixel, per 2×2 and per 4×4
+(`networks.feature_stride`). A position's patch, its receptive field, is centred on a pixel: with 2 pixels per position
+on pixel 2i, with 4 on 4i.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -17,36 +20,65 @@ from PIL import Image
 from torch import Tensor
 
 from qsneg import attention
-from qsneg.image_io import resize_short, short_size, to_image, to_tensor, upright_rgb
-from qsneg.memory_limits import check_fits
+from qsneg.image_io import to_image, to_tensor
+from qsneg.memory_limits import MIN_SIDE
 from qsneg.networks import ProjectionHeads, feature_stride, tokens
-from qsneg.translate import Translator, pad
+from qsneg.translate import MARGIN, Translator, unpad
 from qsneg.weights import Weights
 
-MARGIN = 3  # pixels of reflection around the picture at layer 0
+PADDING = 3  # pixels of reflection around the picture at layer 0, where the generator pads it itself
 BLOCK = 8192  # positions projected at a time
 KEEP = 1 << 25  # largest number of projected values that are kept, per layer and picture
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The positions of one layer over a picture of `size` (width, height) pixels, which may have been padded."""
+    """The positions of one layer over a picture of `size` (width, height) pixels.
+
+    Pixels are counted from 0, and whole numbers are their middles. The centre of position (row, column) is pixel
+    (column · stride − margin, row · stride − margin): that of its receptive field, as gradients show it.
+    """
 
     layer: int
     shape: tuple[int, int]  # rows, columns
-    size: tuple[int, int]  # width and height of the picture, without padding
+    size: tuple[int, int]  # width and height of the picture
     stride: int  # pixels per position
-    margin: int  # pixels by which the grid begins outside the picture
+    margin: int  # pixels by which the grid begins outside the picture: 3 at layer 0
+
+    def centre(self, row: int, column: int) -> tuple[int, int]:
+        """The pixel (x, y) at the middle of a position's patch."""
+        return column * self.stride - self.margin, row * self.stride - self.margin
 
     def position(self, x: float, y: float) -> tuple[int, int]:
-        """The position (row, column) at pixel (x, y); points outside the picture are moved to its edge."""
-        x, y = (min(max(v, 0), side - 1) for v, side in zip((x, y), self.size))
-        return int((y + self.margin) // self.stride), int((x + self.margin) // self.stride)
+        """The position (row, column) whose centre is nearest to pixel (x, y); points outside the picture are moved to
+        its edge."""
+        return tuple(
+            min(math.floor((min(max(v, 0), side - 1) + self.margin) / self.stride + 0.5), count - 1)
+            for v, side, count in zip((y, x), self.size[::-1], self.shape)
+        )
 
-    def box(self, row: int, column: int) -> tuple[int, int, int, int]:
-        """The pixels of a position: left, top, right, bottom (exclusive); may reach outside the picture."""
-        left, top = column * self.stride - self.margin, row * self.stride - self.margin
+    def box(self, row: int, column: int) -> tuple[float, float, float, float]:
+        """The cell around a position's centre: left, top, right, bottom in pixels from the picture's corner (pixel x
+        reaches from x to x + 1); `stride` wide, so with halves where that is even; may reach outside the picture."""
+        left, top = (v - (self.stride - 1) / 2 for v in self.centre(row, column))
         return left, top, left + self.stride, top + self.stride
+
+    def nearest(self) -> tuple[np.ndarray, np.ndarray]:
+        """For every row of pixels the row of the position drawn there, the one with the nearest centre; and for every
+        column of pixels its column."""
+        width, height = self.size
+        rows = np.array([self.position(0, y)[0] for y in range(height)])
+        return rows, np.array([self.position(x, 0)[1] for x in range(width)])
+
+    def cover(self, values: np.ndarray) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+        """A map H×W as the cells that cover the picture, and the box that these fill (see `box`): the last row and
+        column twice where their cells end before the picture does."""
+        rows, columns = self.visible()
+        left, top = self.box(rows.start, columns.start)[:2]
+        right, bottom = self.box(rows.stop - 1, columns.stop - 1)[2:]
+        more = [(0, int(end < side)) for end, side in zip((bottom, right), self.size[::-1])]
+        end = right + self.stride * more[1][1], bottom + self.stride * more[0][1]
+        return np.pad(values[rows, columns], more, mode="edge"), (left, top, *end)
 
     def visible(self) -> tuple[slice, slice]:
         """Rows and columns of the grid that lie on the picture."""
@@ -58,7 +90,8 @@ class Grid:
 class View:
     """A picture as one model sees it: the translation, and the features of both at every layer, in float32.
 
-    Made by `observe`; everything else reads from it and never runs the generator again.
+    Made by `observe`; everything else reads from it and never runs the generator again. `precision` says in words in
+    which the generator ran.
     """
 
     def __init__(
@@ -68,14 +101,10 @@ class View:
         result: Image.Image,
         features: dict[str, list[Tensor]],
         device: torch.device,
+        precision: str = "float32",
     ):
-        self.weights, self.config, self.source, self.result, self.device = (
-            weights,
-            weights.config,
-            source,
-            result,
-            device,
-        )
+        self.weights, self.config, self.source, self.result = weights, weights.config, source, result
+        self.device, self.precision = device, precision
         self.features = features  # "source" and "result": 1×C×H×W per layer
         self.kept: dict[tuple, list[Tensor]] = {}  # what `once` computed
 
@@ -117,7 +146,7 @@ class View:
     def grid(self, layer: int) -> Grid:
         shape = tuple(self.map(layer).shape[2:])
         stride = feature_stride(layer, self.config.resampling)
-        return Grid(layer, shape, self.source.size, stride, MARGIN if layer == 0 else 0)
+        return Grid(layer, shape, self.source.size, stride, PADDING if layer == 0 else 0)
 
     def index(self, layer: int, position: tuple[int, int]) -> Tensor:
         """A position as 1×1 row-major index.
@@ -186,46 +215,66 @@ class View:
         values = torch.cat([block @ query for _, block in self.blocks(layer, which)])
         return values.reshape(self.grid(layer).shape).cpu().numpy()
 
-    def negatives(self, layer: int, seed: int = 0) -> Tensor | None:
-        """NEGCUT's generated negatives of this picture, M×K; None for models without a negative generator."""
-        w = self.weights
+    def negatives(self, layer: int, seed: int = 0, num: int | None = None) -> Tensor | None:
+        """NEGCUT's generated negatives of this picture, M×K: `num`, or the model's own number of patches. With another
+        number the first are the same. None for models without a negative generator."""
+        w, c = self.weights, self.config
         if w.negative_generator is None:
             return None
-        i, random = self.number(layer), torch.Generator().manual_seed(seed)
-        noise = torch.randn(len(self.config.layers), self.config.patches, self.config.noise_dim, generator=random)[i]
+        i, random, num = self.number(layer), torch.Generator().manual_seed(seed), c.patches if num is None else num
+        noise = torch.randn(len(c.layers), c.patches, c.noise_dim, generator=random)[i]
+        more = torch.randn(max(0, num - c.patches), c.noise_dim, generator=random)
+        noise = torch.cat([noise, more])[:num]
         mean = self.once(("mean", layer), lambda: [w.slow_heads.mean(tokens(self.map(layer)), i)])[0]
         return w.negative_generator(mean, noise[None].to(mean), i)[0]
 
-    def nearest_negatives(self, layer: int, seed: int = 0) -> Tensor | None:
+    def nearest_negatives(self, layer: int, seed: int = 0, num: int | None = None) -> Tensor | None:
         """For each generated negative the source position most similar to it (a look-up, not an origin): M row-major
         indices, computed once; None for models without a negative generator."""
-        generated = self.negatives(layer, seed)
+        generated = self.negatives(layer, seed, num)
         if generated is None:
             return None
-        return self.once(("nearest", layer, seed), lambda: [nearest(self, layer, generated)])[0]
+        return self.once(("nearest", layer, seed, num), lambda: [nearest(self, layer, generated)])[0]
 
 
 @torch.inference_mode()
-def observe(translator: Translator, image: Image.Image, size: int | None = None) -> View:
-    """Translate a picture and keep the features of source and result. The generator runs in float32.
+def observe(translator: Translator, image: Image.Image, size: int | None = None, margin: int = MARGIN) -> View:
+    """Translate a picture, once, and keep the features of source and result.
 
-    `size` is the short side in pixels that the picture is brought to; None keeps its own.
+    `view.result` is `translator.translate(image, size, margin)`, bit for bit. Features are read where that is made: of
+    the source with its mirrored margin, and of the translation as it comes out, with its own margin and before it is
+    rounded to 8 bits, so that the encoder sees an artificial border of neither. Then the margin is cut off: of every
+    layer the positions whose centres lie on the picture are kept (at layer 0 also the 3 pixels around it that belong to
+    the generator's padding; of a side under 16 pixels those of its continuation to 16), and what is read off a view
+    knows no others, neither as keys nor as negatives.
+
+    `size` is the short side in pixels that the picture is brought to; None keeps its own. `margin` in pixels as in
+    `Translator.translate`.
 
     Raises:
-        ValueError: if it does not fit in memory, or `size` is no whole number of at least 1.
+        ValueError: if it does not fit in memory, or `size` or `margin` cannot be.
     """
-    image = upright_rgb(image)
-    short = min(image.size) if size is None else size
-    check_fits(short_size(image.size, short), 2 * translator.config.width, translator.device)
-    image = resize_short(image, short)
-    x = pad(to_tensor(image).to(translator.device)).contiguous(memory_format=translator.layout)
+    image = translator.prepare(image, size, margin, 2 * translator.config.width)
     generator, layers = translator.weights.generator, translator.config.layers
     for net in translator.weights.parts().values():
         net.to(translator.device)
-    y, source = generator.translate_with_features(x, layers)
-    result = generator.encode(y, layers)
-    shown = to_image(y[:, :, : image.height, : image.width])
-    return View(translator.weights, image, shown, {"source": source, "result": result}, translator.device)
+
+    def read(padded: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        y, source = generator.translate_with_features(padded, layers)
+        return y, source, generator.encode(y, layers)
+
+    y, *features = translator.run(to_tensor(image), margin, read)
+    shape = image.height, image.width
+
+    def crop(feature: Tensor, layer: int) -> Tensor:
+        stride, border = feature_stride(layer, translator.config.resampling), 2 * PADDING if layer == 0 else 0
+        inner = unpad(feature, tuple(-(-max(side, MIN_SIDE) // stride) + border for side in shape), margin // stride)
+        return inner.float().contiguous(memory_format=translator.layout)
+
+    source, result = ([crop(f, layer) for f, layer in zip(fs, layers)] for fs in features)
+    shown = to_image(unpad(y, shape, margin))
+    features = {"source": source, "result": result}
+    return View(translator.weights, image, shown, features, translator.device, translator.precision)
 
 
 def check_mode(mode: str) -> None:

@@ -2,9 +2,13 @@
 
 from qsneg.inspect import inspect, observe
 result = inspect(observe(qsneg.load("day2sunset/negcut"), image), layer=12, mode="global")
+
+Negatives of every kind are equally many wherever they are compared: the model's own number of patches, unless another
+is asked for; never more than the layer has positions.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +16,7 @@ from torch import Tensor
 
 from qsneg import attention, methods
 from qsneg.inspect.features import Grid, View, check_mode
-from qsneg.losses import diversity
+from qsneg.losses import diversity, patch_nce
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,16 @@ class Inspection:
     anchors: np.ndarray  # N×2, most significant first
     random: np.ndarray  # N×2, the positions that CUT draws with this seed
     underflow: int  # positions whose plain float32 entropy is exactly 0 (trap: they cannot be ranked by it)
-    similarity: np.ndarray | None  # H×W, cosine of the translation's projected feature to its positive
-    loss: np.ndarray | None  # H×W, contrastive loss under the model's own negatives, nats
-    probability: np.ndarray | None  # H×W, what the softmax gives the positive, e^−loss; all three None without heads
+    keys: int  # positions that a row attends to: all, or those of a local window; no entropy is above ln(keys)
+    similarity: np.ndarray | None = None  # H×W, cosine of the translation's projected feature to its positive
+    loss: np.ndarray | None = None  # H×W, contrastive loss of every position's own feature under the model's negatives
+    probability: np.ndarray | None = None  # H×W, what the softmax gives the positive, e^−loss
+    asked: np.ndarray | None = (
+        None  # M×2, positions that the model's training would ask: anchors, or random with the seed
+    )
+    asked_loss: np.ndarray | None = None  # M, the loss that is trained there, nats; of QS-Attn's gathered values
+    giver: np.ndarray | None = None  # M×2, QS-Attn: the position that gives most to the value gathered for an anchor
+    given: np.ndarray | None = None  # M, its share of that value, 0…1; all six None without heads, these two elsewhere
     negatives: np.ndarray | None = None  # M×K, NEGCUT's generated negatives
     nearest: np.ndarray | None = None  # M×2, the source position most similar to each: a look-up, not an origin
     diversity: float | None = None  # mean absolute difference of the two halves of the negatives
@@ -42,43 +53,50 @@ class Inspection:
 
 @torch.inference_mode()
 def inspect(
-    view: View, layer: int = 12, mode: str = "global", num_anchors: int = 256, seed: int = 0, window: int | None = None
+    view: View,
+    layer: int = 12,
+    mode: str = "global",
+    num_anchors: int | None = None,
+    seed: int = 0,
+    window: int | None = None,
+    num_negatives: int | None = None,
 ) -> Inspection:
     """Selection, contrast and negatives of one layer.
+
+    The loss map is that of every position's own feature. Where QS-Attn attends, training contrasts other things: the
+    values gathered by the anchors' rows, in source and translation alike (section 3.2); `asked_loss` is that loss.
 
     Args:
         view: from `observe`.
         layer: one of the model's layers.
         mode: how anchors are selected: global, local or local+global (QS-Attn, section 3.2).
-        num_anchors: how many, at most the number of positions.
+        num_anchors: how many, at most the number of positions; None: the model's own number of patches.
         seed: of CUT's random positions and of NEGCUT's noise.
         window: side of the local window; None takes the model's.
+        num_negatives: how many negatives the losses have, at most the number of positions; None: the model's own
+            number of patches. To compare models whose numbers differ, give the smallest.
 
     Raises:
-        ValueError: on an unknown layer or mode, or fewer than one anchor.
+        ValueError: on an unknown layer or mode, or fewer than one anchor or negative.
     """
     check_mode(mode)
-    if num_anchors < 1:
-        raise ValueError(f"The number of anchors must be at least 1, not {num_anchors}.")
-    grid = view.grid(layer)
-    window = window or view.config.window
+    grid, window = view.grid(layer), window or view.config.window
     length = grid.shape[0] * grid.shape[1]
-    num = min(num_anchors, length)
+    num, count = (
+        how_many(view, layer, n, what) for n, what in ((num_anchors, "anchors"), (num_negatives, "negatives"))
+    )
     nats, log = view.entropy(layer, mode, window)
     order = log.argsort(stable=True)
     rank = torch.empty_like(order).scatter_(0, order, torch.arange(length, device=order.device))
-    drawn = methods.Draws(seed).positions(layer, length, num).to(view.device)
-    similarity = loss = None
-    if not view.weights.lacks(negatives=True):
-        similarity, loss = contrast(view, layer, *own_negatives(view, layer, mode, num, window, drawn, seed))
-    generated = view.negatives(layer, seed)
+    drawn = methods.Draws(seed).positions(layer, length, max(num, count)).to(view.device)
 
-    def field(t: Tensor | None) -> np.ndarray | None:
-        return None if t is None else t.reshape(grid.shape).cpu().numpy()
+    def field(t: Tensor) -> np.ndarray:
+        return t.reshape(grid.shape).cpu().numpy()
 
-    def places(index: Tensor) -> np.ndarray:
-        return np.stack(np.unravel_index(index.cpu().numpy(), grid.shape), axis=1)
-
+    found = (
+        {} if view.weights.lacks(negatives=True) else contrasts(view, layer, mode, count, window, drawn, seed, field)
+    )
+    keys = length if mode == "global" else min(window, grid.shape[0]) * min(window, grid.shape[1])
     return Inspection(
         layer,
         mode,
@@ -86,16 +104,58 @@ def inspect(
         field(nats),
         field(log),
         field(rank),
-        places(order[:num]),
-        places(drawn),
+        places(order[:num], grid.shape),
+        places(drawn[:num], grid.shape),
         int((nats == 0).sum()),
-        field(similarity),
-        field(loss),
-        None if loss is None else field((-loss).exp()),
-        None if generated is None else generated.cpu().numpy(),
-        None if generated is None else places(view.nearest_negatives(layer, seed)),
-        None if generated is None else -float(diversity(generated[None])),
+        keys,
+        **found,
     )
+
+
+def how_many(view: View, layer: int, number: int | None, what: str = "negatives") -> int:
+    """A number of anchors or negatives: as asked for, or the model's patches; at most the layer's positions.
+
+    Raises:
+        ValueError: if it is below 1.
+    """
+    number = view.config.patches if number is None else number
+    if number < 1:
+        raise ValueError(f"The number of {what} must be at least 1, not {number}.")
+    return min(number, view.map(layer).shape[2:].numel())
+
+
+def places(index: Tensor, shape: tuple[int, int]) -> np.ndarray:
+    """Row-major positions N as (row, column), N×2."""
+    return np.stack(np.unravel_index(index.cpu().numpy(), shape), axis=1)
+
+
+def contrasts(view: View, layer: int, mode: str, count: int, window: int, drawn: Tensor, seed: int, field) -> dict:
+    """The fields of `Inspection` that need heads; `field` makes an H×W array of L values."""
+    shape, asked = view.grid(layer).shape, drawn[:count]
+    negatives, positions = own_negatives(view, layer, mode, count, window, asked, seed)
+    similarity, loss = contrast(view, layer, negatives, positions)
+    found = {"similarity": field(similarity), "loss": field(loss), "probability": field((-loss).exp())}
+    if attends(view, layer):
+        g = gathered(view, layer, mode, count, window)
+        asked, trained = (
+            g.anchors,
+            patch_nce(g.queries[None], g.keys[None], None, view.config.temperature, reduction="none")[0],
+        )
+        found |= {"giver": places(g.giver, shape), "given": g.given.cpu().numpy()}
+    else:
+        trained = loss[asked]
+    if (generated := view.negatives(layer, seed, count)) is not None:
+        found |= {
+            "negatives": generated.cpu().numpy(),
+            "diversity": -float(diversity(generated[None])),
+            "nearest": places(view.nearest_negatives(layer, seed, count), shape),
+        }
+    return found | {"asked": places(asked, shape), "asked_loss": trained.cpu().numpy()}
+
+
+def attends(view: View, layer: int) -> bool:
+    """Whether the model's training selects and gathers by attention at a layer: QS-Attn at its attention layers."""
+    return view.config.traits.selects and layer in view.config.attention_layers
 
 
 def own_negatives(
@@ -103,37 +163,51 @@ def own_negatives(
 ) -> tuple[Tensor, Tensor | None]:
     """The negatives that the model's own loss uses at this layer, M×K, and the positions they belong to (M, or None).
 
-    CUT: the keys at its random positions. QS-Attn, at its attention layers: the routed values of its anchors.
+    CUT: the keys at its random positions. QS-Attn, at its attention layers: the gathered values of its anchors.
     NEGCUT: the generated ones, which belong to no position.
     """
-    generated = view.negatives(layer, seed)
+    generated = view.negatives(layer, seed, num)
     if generated is not None:
         return generated, None
-    return in_image_negatives(view, layer, mode, num, window, drawn)
+    if attends(view, layer):
+        found = gathered(view, layer, mode, num, window)
+        return found.keys, found.anchors
+    return view.once(("keys", layer, num, seed), lambda: [view.projected(layer, "source", drawn)])[0], drawn
 
 
-def in_image_negatives(
-    view: View, layer: int, mode: str, num: int, window: int, drawn: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The negatives that the picture itself has for the model, M×K, and their positions M."""
-    if view.config.traits.selects and layer in view.config.attention_layers:
-        return tuple(view.once(("own", layer, mode, num, window), lambda: routed(view, layer, mode, num, window)))
-    return view.projected(layer, "source", drawn), drawn
+class Gathered(NamedTuple):
+    """What QS-Attn contrasts at an attention layer: values gathered along the attention rows of n anchors."""
+
+    keys: Tensor  # n×K, from the source, projected
+    queries: Tensor  # n×K, from the translation by the source's rows, projected
+    anchors: Tensor  # n row-major positions
+    giver: Tensor  # n, the position whose weight is largest in each row
+    given: Tensor  # n, that weight
 
 
-def routed(view: View, layer: int, mode: str, num: int, window: int) -> list[Tensor]:
-    """QS-Attn's negatives, n×K: the routed and projected values of its n anchors; and the anchors' positions."""
-    features, anchors = view.map(layer), view.entropy(layer, mode, window)[1].argsort(stable=True)[None, :num]
-    local = mode == "local"
-    rows = attention.local_rows(features, anchors, window) if local else attention.global_rows(features, anchors)
-    values = attention.Selection(anchors, rows, window if local else None).route(features)
-    return [view.heads(values, view.number(layer))[0], anchors[0]]
+def gathered(view: View, layer: int, mode: str, num: int, window: int) -> Gathered:
+    """The gathered values of `num` anchors, computed once."""
+
+    def make() -> list[Tensor]:
+        features, local = view.map(layer), mode == "local"
+        anchors = view.entropy(layer, mode, window)[1].argsort(stable=True)[None, :num]
+        rows = attention.local_rows(features, anchors, window) if local else attention.global_rows(features, anchors)
+        selection = attention.Selection(anchors, rows, window if local else None)
+        values = (view.heads(selection.route(view.map(layer, w)), view.number(layer))[0] for w in ("source", "result"))
+        given, giver = rows[0].max(-1)
+        if local:
+            around = attention.window_positions(anchors[0], tuple(features.shape[2:]), window)[0]
+            giver = around.gather(1, giver[:, None])[:, 0]
+        return [*values, anchors[0], giver, given]
+
+    return Gathered(*view.once(("gathered", layer, mode, num, window), make))
 
 
 def contrast(view: View, layer: int, negatives: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:
     """For every position the similarity to its positive and its contrastive loss under `negatives`, L each.
 
-    A position that is itself among the negatives' positions does not count as its own negative.
+    A position that is itself among the negatives' positions does not count as its own negative, as in training: it has
+    one fewer.
     """
     length, tau = view.map(layer).shape[2:].numel(), view.config.temperature
     similarity, loss = negatives.new_empty(2, length)

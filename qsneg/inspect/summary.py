@@ -10,12 +10,14 @@ from qsneg.inspect.features import View
 from qsneg.inspect.inspection import Inspection
 
 TILES = 12  # the picture is cut into about 12×12 tiles to say how concentrated anchors are
+SHARE = 0.6  # of the positions that the tiles are to hold
 
 
-def concentration(positions: np.ndarray, shape: tuple[int, int], share: float = 0.6) -> tuple[float, float]:
+def concentration(positions: np.ndarray, shape: tuple[int, int], share: float = SHARE) -> tuple[float, float]:
     """How concentrated positions N×2 are on a grid: (share of the positions, share of the area that holds them).
 
-    The fullest tiles of the picture are taken until they hold at least `share` of the positions.
+    The fullest tiles of the picture are taken until they hold at least `share` of the positions: so the first number is
+    that or little more, and it is the second that tells.
     """
     rows, columns = (np.arange(n) * min(TILES, n) // n for n in shape)
     tiles = (min(TILES, shape[0]), min(TILES, shape[1]))
@@ -29,12 +31,35 @@ def concentration(positions: np.ndarray, shape: tuple[int, int], share: float = 
     return float(held[last] / len(positions)), float(covered[last] / area.sum())
 
 
+def percentages(shares: dict[str, float]) -> dict[str, int]:
+    """Shares that sum to 1 in whole percent that sum to 100: rounded down, then up where most was lost."""
+    whole = {name: int(100 * share) for name, share in shares.items()}
+    lost = sorted(shares, key=lambda name: whole[name] - 100 * shares[name])
+    return {name: count + (name in lost[: 100 - sum(whole.values())]) for name, count in whole.items()}
+
+
+def selfish(result: Inspection) -> int:
+    """How many of QS-Attn's gathered values come from the anchor itself more than from any other position."""
+    return int((result.giver == result.asked).all(1).sum())
+
+
+def gathering(result: Inspection) -> str:
+    """Where the values come from that QS-Attn contrasts at its anchors, in words."""
+    places = len(np.unique(result.giver, axis=0))
+    return (
+        f"Most of what is gathered at the {len(result.giver)} anchors comes from {places} "
+        f"position{'s' if places != 1 else ''}; {selfish(result)} give most to themselves."
+    )
+
+
 def sentence(result: Inspection) -> str:
     """What is seen, in words: where anchors gather, compared with random positions."""
-    held, area = concentration(result.anchors, result.grid.shape)
-    random_area = concentration(result.random, result.grid.shape)[1]
-    words = f"{held:.0%} of the anchors lie on {area:.0%} of the picture; "
-    words += f"as many random positions spread over {random_area:.0%}."
+    area, random = (concentration(at, result.grid.shape)[1] for at in (result.anchors, result.random))
+    words = f"{SHARE:.0%} of the anchors fit on {area:.0%} of the picture; random ones need {random:.0%}."
+    if result.mode == "local+global":
+        words += " Anchors are those of local attention: local+global differs in what is gathered there."
+    if result.giver is not None:
+        words += f" {gathering(result)}"
     if result.underflow:
         total = result.entropy.size
         words += (
@@ -55,7 +80,7 @@ def summary(view: View, result: Inspection) -> dict:
         "picture": list(view.source.size),
         "anchors": len(result.anchors),
         "log_entropy_nats": quartiles,
-        "entropy_maximum_possible_nats": float(np.log(result.entropy.size)),
+        "entropy_maximum_possible_nats": float(np.log(result.keys)),
         "underflow": result.underflow,
         "in_words": sentence(result),
     }
@@ -63,11 +88,19 @@ def summary(view: View, result: Inspection) -> dict:
         ("loss_mean_nats", result.loss),
         ("similarity_mean", result.similarity),
         ("probability_mean", result.probability),
+        ("trained_loss_mean_nats", result.asked_loss),
     ):
         if field is not None:
             values[name] = float(field.mean())
+    if result.asked is not None:
+        values["negatives"] = len(result.asked)
+    if result.giver is not None:
+        values |= {
+            "distinct_givers": len(np.unique(result.giver, axis=0)),
+            "anchors_that_give_most_to_themselves": selfish(result),
+        }
     if lacks := view.weights.lacks(negatives=True):
         values |= {"lacks": lacks, "in_words": f"{values['in_words']} {lacks}"}
     if result.negatives is not None:
-        values |= {"negatives": len(result.negatives), "diversity": result.diversity}
+        values["diversity"] = result.diversity
     return values

@@ -30,11 +30,8 @@ def canvas(image: Image.Image, grey: bool = False) -> Image.Image:
 
 
 def on_picture(values: np.ndarray, grid: Grid) -> np.ndarray:
-    """A map H×W brought to the picture's pixels, height×width: every pixel takes the value of its cell."""
-    width, height = grid.size
-    rows = (np.arange(height) + grid.margin) // grid.stride
-    columns = (np.arange(width) + grid.margin) // grid.stride
-    return values[np.ix_(rows, columns)]
+    """A map H×W brought to the picture's pixels, height×width: every pixel takes the value of the nearest position."""
+    return values[np.ix_(*grid.nearest())]
 
 
 def heat(

@@ -41,6 +41,8 @@ def draw(view: View, result: Inspection) -> dict[str, Image.Image]:
             "similarity": overlays.heat(source, result.similarity, grid, (-1.0, 1.0)),
             "loss-bar": overlays.colour_bar(losses, "contrastive loss, nats"),
         }
+    if result.giver is not None:
+        pictures["givers"] = overlays.dots(plain, np.unique(result.giver, axis=0), grid, ranked=False)
     if result.nearest is not None:
         pictures["negatives"] = overlays.triangles(plain, result.nearest, grid)
     return pictures
@@ -64,7 +66,7 @@ def inspect_file(
     out: Path | str,
     layer: int = 12,
     mode: str = "global",
-    num_anchors: int = 256,
+    num_anchors: int | None = None,
     seed: int = 0,
     size: int | None = None,
 ) -> dict:

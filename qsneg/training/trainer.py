@@ -40,6 +40,7 @@ from qsneg.metrics.score import Recorder, figures
 from qsneg.metrics.structure import agreements
 from qsneg.rendering.sample_pictures import for_film
 from qsneg.training.film import SIZE, Film, gather
+from qsneg.translate import Translator
 from qsneg.weights import PARTS, Weights, save
 
 STALLED = 25  # updates skipped in a row, for gradients that are not finite, that end a run
@@ -214,8 +215,8 @@ class Trainer:
         return card
 
     def translate(self, x: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad(), self.method.autocast():
-            return self.average.module["generator"](x.to(self.device)).float()
+        """B×3×H×W as people see it: by the averaged generator, with a mirrored margin, in float32."""
+        return Translator(Weights(self.model, self.average.module["generator"], None), self.device).as_shown(x)
 
     def evaluate(self) -> dict[str, float]:
         """The figures now, kept for the card."""

@@ -935,12 +935,13 @@ def main() -> None:
     parser.add_argument("--host", help="address to listen on (GRADIO_SERVER_NAME, else 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port (GRADIO_SERVER_PORT, else the first free from 7860)")
     parser.add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
+    parser.add_argument("--precision", default="float32", help="float32, bfloat16, or auto (bfloat16 where it is fast)")
     parser.add_argument(
         "--checkpoints", help="folder of <family>/<method>.safetensors (else QSNEG_CHECKPOINTS, else checkpoints)"
     )
     flags = parser.parse_args()
     try:
-        models = Models(flags.checkpoints, flags.device)
+        models = Models(flags.checkpoints, flags.device, precision=flags.precision)
     except ValueError as error:
         parser.error(str(error))
     demo = App(models).build()

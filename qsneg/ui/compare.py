@@ -110,11 +110,14 @@ class Models:
     Beside them `own`: the models that visitors have opened, see `qsneg.ui.own_weights`.
     """
 
-    def __init__(self, folder: Path | str | None = None, name: str = "auto", keep: int = 10):
+    def __init__(
+        self, folder: Path | str | None = None, name: str = "auto", keep: int = 10, precision: str = "float32"
+    ):
         self.folder = Path(folder or weights.FOLDER)
         self.device = device.pick(name)
+        self.precision = device.precision(self.device, precision)
         self.keep = keep
-        self.own = Opened(self.device)
+        self.own = Opened(self.device, precision=self.precision)
         self._kept: OrderedDict[tuple[str, str], object] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -177,7 +180,8 @@ class Models:
             key = family, method
             if key not in self._kept:
                 try:
-                    translator = translate.load(f"{family}/{method}", device=str(self.device), folder=self.folder)
+                    name = f"{family}/{method}"
+                    translator = translate.load(name, str(self.device), self.folder, self.precision)
                     translator.translate(Image.new("RGB", (256, 256)))  # the first call sets things up and is slow
                     self._kept[key] = translator
                 except (ValueError, OSError):
@@ -256,7 +260,8 @@ def compare(
         counterpart = sample_pictures.scene(source.seed, size, "B")
     shown = source.at(size)
     shown = shown if shown.size == shape else shown.resize(shape, Image.Resampling.LANCZOS)
-    yield Comparison(family, size, device.describe(models.device), shown, tuple(results), counterpart)
+    used = f"{device.describe(models.device)}, {models.precision}"
+    yield Comparison(family, size, used, shown, tuple(results), counterpart)
 
 
 def pictures(comparison: Comparison) -> Iterator[tuple[str, str, Image.Image]]:

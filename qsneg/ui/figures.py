@@ -47,15 +47,13 @@ def map_png(values: np.ndarray, name: str = MAP) -> Image.Image:
 
 def heat(values: np.ndarray, grid: Grid, name: str = MAP) -> str:
     """A map H×W of values 0…1 as the <img> that covers a stack: the cells on the picture, in their places."""
-    rows, columns = grid.visible()
-    left, top = grid.box(rows.start, columns.start)[:2]
-    right, bottom = grid.box(rows.stop - 1, columns.stop - 1)[2:]
+    values, (left, top, right, bottom) = grid.cover(values)
     width, height = grid.size
     place = (
         f"left:{left / width:.4%};top:{top / height:.4%};width:{(right - left) / width:.4%};"
         f"height:{(bottom - top) / height:.4%}"
     )
-    return f'<img class="over" alt="" style="{place}" src="{data_uri(map_png(values[rows, columns], name))}">'
+    return f'<img class="over" alt="" style="{place}" src="{data_uri(map_png(values, name))}">'
 
 
 def stack(under: str, size: tuple[int, int], label: str, over: str = "", marks: str = "", grey: bool = False,

@@ -26,8 +26,8 @@ from qsneg.ui import limits
 class Opened:
     """Models by token, least recently used first out. Safe to use from several threads."""
 
-    def __init__(self, device: torch.device, limit: int = limits.OWN_BYTES):
-        self.device, self.limit = device, limit
+    def __init__(self, device: torch.device, limit: int = limits.OWN_BYTES, precision: str = "float32"):
+        self.device, self.limit, self.precision = device, limit, precision
         self.kept: OrderedDict[str, Translator] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -47,7 +47,7 @@ class Opened:
                 most = limits.OWN_PATCHES
                 raise ValueError(f"'{path}' asks for more than {most} negatives or window positions, too many here.")
             weights.path = None
-            translator = Translator(weights, self.device)
+            translator = Translator(weights, self.device, self.precision)
             translator.translate(Image.new("RGB", (64, 64)))  # whether it works
         except (ValueError, OSError) as error:
             raise ValueError(str(error).replace(str(path), path.name)) from None

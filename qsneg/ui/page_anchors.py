@@ -39,7 +39,7 @@ def words(result: Inspection) -> str:
         f"<b>{held:.0%} of the anchors lie on {area:.0%} of the picture</b>; random positions need {random:.0%}. "
     ).replace("%", "\u202f%")
     median = power(float(np.median(result.log_entropy)))
-    text += f"Median entropy {median} nats, of at most {np.log(result.entropy.size):.1f}."
+    text += f"Median entropy {median} nats, of at most {np.log(result.keys):.1f}."
     if result.underflow:
         text += f" Rounded to float32 it is 0 at {result.underflow:,} of {result.entropy.size:,} positions."
     return text

@@ -11,7 +11,6 @@ from qsneg.ui.selection import Choice
 NAME, TITLE = "loss", "Loss"
 CONTROLS = ("layer", "mode", "seed", "opacity")
 NEEDS_HEADS = True
-NUM = 256  # negatives
 KINDS = {"loss": "contrastive loss, nats", "similarity": "cosine similarity to the positive"}
 
 
@@ -22,7 +21,7 @@ def prepare(view: View, choice: Choice) -> None:
 
 def found(view: View, choice: Choice) -> Inspection:
     choice.check(view)
-    return inspect(view, choice.layer, choice.the_mode(view), NUM, choice.seed)
+    return inspect(view, choice.layer, choice.the_mode(view), seed=choice.seed)
 
 
 def look(seen: dict[str, View], choice: Choice) -> tuple[dict[str, Inspection], dict[str, dict[str, Scaled]]]:
@@ -35,7 +34,7 @@ def look(seen: dict[str, View], choice: Choice) -> tuple[dict[str, Inspection], 
 
 
 def negatives(method: str, result: Inspection, view: View) -> int:
-    return len(result.negatives) if result.negatives is not None else min(NUM, result.loss.size)
+    return len(result.asked)
 
 
 def words(result: Inspection, count: int) -> str:

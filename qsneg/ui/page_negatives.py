@@ -12,7 +12,7 @@ NAME, TITLE = "negatives", "Hard negatives"
 CONTROLS = ("layer", "mode", "row", "column", "seed", "opacity")
 NEEDS_HEADS = True
 HARDEST = 10  # patches shown
-NUM = 256  # in-image negatives
+NUM = None  # negatives of either kind: the model's own number
 
 
 def prepare(view: View, choice: Choice) -> None:

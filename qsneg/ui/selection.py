@@ -50,9 +50,7 @@ class Choice:
         """The query at the middle of a position; positions outside the picture are moved to its edge."""
         rows, columns = grid.visible()
         row, column = min(max(row, rows.start), rows.stop - 1), min(max(column, columns.start), columns.stop - 1)
-        left, top, right, bottom = grid.box(row, column)
-        x, y = (left + right - 1) / 2, (top + bottom - 1) / 2
-        return self.at(min(max(x, 0), grid.size[0] - 1), min(max(y, 0), grid.size[1] - 1))
+        return self.at(*grid.centre(row, column))
 
     def the_scale(self) -> str:
         """The scale of entropies: by rank at layer 16, whose entropies are too unequal, else logarithmic."""

@@ -49,7 +49,7 @@ def checkpoint(data, tmp_path_factory):
         "data": data.name,
         "steps": 9,
         "of_steps": 9,
-        "last": {"step": 9, **figures(load(path, "cpu").translate_tensor, str(data))},
+        "last": {"step": 9, **figures(load(path, "cpu").as_shown, str(data))},
     }
     save(weights, path)
     return path
@@ -91,6 +91,7 @@ def test_table_files_and_the_card_s_figures(data, checkpoint, tmp_path):
     assert evaluate.from_card(row, card, Evaluation(str(data), 3)) is None
     assert json.loads((tmp_path / "evaluation.json").read_text()) == table
     text = (tmp_path / "evaluation.md").read_text()
+    assert "with a mirrored margin of 32 pixels, in float32" in text
     assert f"{row['swd']:.3f}" in text and "6 translations at 128×128 pixels" in text and "5 test pictures" in text
     for name in ("evaluation.png", "examples.png"):
         assert Image.open(tmp_path / name).width > 300
