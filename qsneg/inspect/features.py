@@ -50,10 +50,10 @@ class Grid:
         return column * self.stride - self.margin, row * self.stride - self.margin
 
     def position(self, x: float, y: float) -> tuple[int, int]:
-        """The position (row, column) whose centre is nearest to pixel (x, y); points outside the picture are moved to
-        its edge."""
+        """The position (row, column) whose centre is nearest to pixel (x, y), of two equally near the first; points
+        outside the picture are moved to its edge."""
         return tuple(
-            min(math.floor((min(max(v, 0), side - 1) + self.margin) / self.stride + 0.5), count - 1)
+            min(math.ceil((min(max(v, 0), side - 1) + self.margin) / self.stride - 0.5), count - 1)
             for v, side, count in zip((y, x), self.size[::-1], self.shape)
         )
 

@@ -10,6 +10,7 @@ import statistics
 import time
 
 from qsneg.inspect import View
+from qsneg.rendering.colormaps import title_of
 from qsneg.ui import page_anchors, page_attention, page_loss, page_negatives
 from qsneg.ui.compare import OWN
 from qsneg.ui.limits import GLOBAL
@@ -24,7 +25,7 @@ def head(seen: dict[str, View], choice: Choice, family: str, size: int, name: st
     view = next(iter(seen.values()))
     width, height = view.source.size
     title = title_of(OWN) if list(seen) == [OWN] else FAMILIES.get(family, (family,))[0]
-    text = f"<b>{title}</b>, inspected at {width} × {height} pixels, in {view.precision}."
+    text = f"<b>{title}</b>, inspected at {width} × {height} pixels."
     if min(width, height) < size:
         text += (
             f" The working size of {size} is reduced here, since attention compares every position with every other "

@@ -163,8 +163,8 @@ def test_holes_are_transparent():
 
 def test_marks_lie_in_the_middle_of_their_cells():
     grid = Grid(12, (11, 16), (62, 41), 4, 0)
-    assert "translate(26 14)" in figures.ring(grid, (3, 6))
-    assert "M26 14h0" in figures.dots(grid, np.array([[3, 6]]))
+    assert "translate(24.5 12.5)" in figures.ring(grid, (3, 6))
+    assert "M24.5 12.5h0" in figures.dots(grid, np.array([[3, 6]]))
     assert figures.boxes(grid, np.array([[3, 6], [0, 0]])).count("<text") == 2
 
 
