@@ -85,8 +85,8 @@ def transport_weights(query: Tensor, key: Tensor, epsilon: float = 0.1, steps: i
     """MoNCE's weights: (N − 1)·T for the entropic transport plan T between queries and keys (Zhan et al., CVPR 2022,
     section 3, https://arxiv.org/abs/2203.09333).
 
-    T has the form diag(u)·K·diag(v) for the kernel K_ij = e^{q_i·k_j/ε} with a diagonal of 0; Sinkhorn's iteration finds
-    u and v for which rows and columns sum to one. The sign in the kernel makes hard pairs, those alike, weigh more.
+    T has the form diag(u)·K·diag(v) for the kernel K_ij = e^{q_i·k_j/ε} with a diagonal of 0; Sinkhorn's iteration
+    finds u and v for which rows and columns sum to one. By the kernel's sign hard pairs, those alike, weigh more.
 
     Args:
         query, key: B×N×K unit vectors, with N at least 2.
