@@ -177,7 +177,11 @@ def select(features: Tensor, num: int, mode: str = "global", window: int = 7) ->
     In mode local+global, anchors are chosen by local entropy and routed by their global rows.
     """
     log = entropy(features.detach(), mode, window).log
-    anchors = log.topk(min(num, log.shape[1]), largest=False, sorted=True).indices  # B×N
+    return select_at(features, log.topk(min(num, log.shape[1]), largest=False, sorted=True).indices, mode, window)
+
+
+def select_at(features: Tensor, anchors: Tensor, mode: str = "global", window: int = 7) -> Selection:
+    """Given positions B×N of a feature map B×C×H×W as anchors, with the rows by which `mode` routes."""
     if mode == "local":
         return Selection(anchors, local_rows(features, anchors, window), window)
     return Selection(anchors, global_rows(features, anchors), None)

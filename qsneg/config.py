@@ -8,7 +8,12 @@ import math
 from dataclasses import dataclass
 
 DRAWN = "horse2zebra-drawn"  # the data set that draws itself
-LOSS_WEIGHTS = ("lambda_gan", "lambda_nce", "lambda_diversity")  # settings of a model that a run may change on its way
+LOSS_WEIGHTS = (
+    "lambda_gan",
+    "lambda_nce",
+    "lambda_diversity",
+    "lambda_src",
+)  # settings of a model that a run may change on its way
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Method:
     idea: str  # in one or two sentences, for the app's page About
     selects: bool = False  # its queries are selected by attention, at `attention_layers`
     generates: bool = False  # its negatives are generated, by a network of its own
+    weighs: bool = False  # its negatives are weighed, each picture's among themselves
     identity: bool = True  # the contrastive loss is also taken of the target domain's pictures
     mirrored: bool = False  # half of the steps see mirrored input, and mirror the features back
     lambda_nce: float = 1.0
@@ -67,6 +73,18 @@ CYCLEGAN = Paper(
     "Zhu, Park, Isola and Efros, ICCV 2017",
     "1703.10593",
 )
+MONCE = Paper(
+    "MoNCE",
+    "Modulated Contrast for Versatile Image Synthesis",
+    "Zhan, Zhang, Yu, Wu and Lu, CVPR 2022",
+    "2203.09333",
+)
+HDCE = Paper(
+    "hDCE",
+    "Exploring Patch-wise Semantic Relation for Contrastive Learning in Image-to-Image Translation Tasks",
+    "Jung, Kwon and Ye, CVPR 2022",
+    "2203.01532",
+)
 FAST = dict(identity=False, mirrored=True, lambda_nce=10.0, epochs=200, decay=0.25)  # FastCUT's settings
 FAST_IDEA = "with ten times the weight on the contrast, without the identity term, on pictures mirrored at random."
 
@@ -90,6 +108,17 @@ METHODS = {  # in the order in which they are shown
         generates=True,
     ),
     "fastnegcut": Method("FastNEGCUT", NEGCUT, "negcut", f"NEGCUT {FAST_IDEA}", generates=True, **FAST),
+    "monce": Method(
+        "MoNCE", MONCE, "monce",
+        "The same loss, the other patches weighed: a plan of optimal transport pushes harder where they are alike.",
+        weighs=True,
+    ),
+    "hdce": Method(
+        "hDCE", HDCE, "hdce",
+        "The other patches are weighed by how alike they are in the source, the right one is not among them, and "
+        "patches of the translation should resemble each other as those of the source do.",
+        weighs=True, lambda_nce=0.1,
+    ),
     "cyclegan": Method("CycleGAN", CYCLEGAN, "cyclegan", "What is translated there and back returns.", trained=False),
 }  # fmt: skip
 
@@ -130,6 +159,16 @@ class ModelConfig:
     # QS-Attn: global, local or local+global
     attention_layers: tuple[int, ...] = (12, 16)
     # QS-Attn: layers whose queries are selected by entropy; the others stay random
+    queries: str | None = None
+    # which places ask: random, entropy or doubt (of the discriminator); None: entropy for QS-Attn, random for others
+    transport: float = 0.1
+    # MoNCE: ε of the transport plan, smaller is harder
+    gamma: float = 50.0
+    # hDCE: γ of the weights at the first step, smaller is harder
+    gamma_end: float = 10.0
+    # hDCE: γ at the last step, falling linearly
+    lambda_src: float = 0.05
+    # hDCE: weight of the semantic relation consistency
     window: int = 7
     # QS-Attn: side of the local attention's window, odd
     noise_dim: int = 64
@@ -169,6 +208,17 @@ class ModelConfig:
             raise ValueError(f"The attention window must be odd, not {self.window}.")
         if self.resampling not in ("blur", "strided"):
             raise ValueError(f"Unknown resampling '{self.resampling}': choose blur or strided.")
+        if self.queries not in (None, "random", "entropy", "doubt"):
+            raise ValueError(f"Queries are chosen at random, by entropy or by doubt, not by '{self.queries}'.")
+        if self.queries == "random" and self.traits.selects:
+            raise ValueError(
+                f"{self.traits.title} with random queries would be CUT: choose --queries entropy or doubt."
+            )
+        if self.traits.weighs and self.across_batch:
+            raise ValueError(f"{self.traits.title} weighs the negatives of one picture: leave out --across-batch.")
+        for name in ("transport", "gamma", "gamma_end"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be a number above 0, not {getattr(self, name)}.")
         last = self.last_layer
         if len(set(self.layers)) < len(self.layers):
             raise ValueError(f"Each feature layer can be named once; got {self.layers}.")
@@ -186,6 +236,11 @@ class ModelConfig:
     def traits(self) -> Method:
         """The method's row of METHODS."""
         return METHODS[self.method]
+
+    @property
+    def asking(self) -> str:
+        """Which places ask: random, entropy or doubt."""
+        return self.queries or ("entropy" if self.traits.selects else "random")
 
     @property
     def nce_weight(self) -> float:

@@ -5,6 +5,8 @@
     QS-Attn      CUT whose queries, at two layers, are selected and routed by attention
     NEGCUT       CUT whose negatives are generated, by a network trained against the encoder
     FastNEGCUT   NEGCUT with FastCUT's settings
+    MoNCE        CUT whose negatives are weighed: hard pairs are pushed harder, by a plan of optimal transport
+    hDCE         CUT whose negatives are weighed by their likeness in the source, the positive left out of them
 
 A step computes losses and hands each to `update(name, loss)`, which takes the gradient and moves the
 parameters of that name ("D", "N" or "G"; "G" means generator and heads). So the methods know nothing of
@@ -21,11 +23,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from qsneg.attention import select
+from qsneg.attention import Selection, gather, select, select_at
 from qsneg.config import ModelConfig, trained_methods
 from qsneg.layers import at_least_float32
-from qsneg.losses import diversity, lsgan, patch_nce
+from qsneg.losses import diversity, lsgan, patch_nce, relation_consistency, resemblance_weights, transport_weights
 from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, feature_channels, tokens
+from qsneg.queries import OVERSAMPLE, doubtful_positions
 
 Update = Callable[[str, Tensor], None]
 
@@ -76,6 +79,7 @@ class CUT(nn.Module):
         self.draws = Draws()
         self.disc_noise, self.disc_crop = 0.0, 0  # set by the trainer, see TrainConfig
         self.autocast: Callable = contextlib.nullcontext  # set by the trainer: a factory of contexts
+        self.progress = 0.0  # set by the trainer: the share of its steps that are done
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by the name under which `step` asks for their update."""
@@ -107,42 +111,71 @@ class CUT(nn.Module):
                 with torch.no_grad():
                     source = self.generator.encode(real, self.config.layers)
             result = self.generator.encode(output, self.config.layers)
+            verdict = self.doubt(output)
             if flip:
                 result = [f.flip(3) for f in result]
-            return output[: len(x)], self.passes(source, result, len(real) // len(x))
+                verdict = verdict and [v.flip(3) for v in verdict]
+            return output[: len(x)], self.passes(source, result, verdict, len(real) // len(x))
 
     def translate(self, real: Tensor) -> tuple[Tensor, list[Tensor]]:
         """G(real) and the features of real."""
         return self.generator.translate_with_features(real, self.config.layers)
 
-    def passes(self, source: list[Tensor], result: list[Tensor], domains: int) -> list[Pass]:
-        """One pass per domain, from the layer features of all domains in one batch."""
-        split = [zip(*(f.chunk(domains) for f in features)) for features in (source, result)]
-        return [self.contrast(list(s), list(r)) for s, r in zip(*split)]
+    @torch.no_grad()
+    def doubt(self, output: Tensor) -> list[Tensor]:
+        """How real the discriminator finds the translations, [B×1×h×w], where queries are chosen by it; else []."""
+        return [self.discriminator(output)] if self.config.asking == "doubt" else []
 
-    def contrast(self, source: list[Tensor], result: list[Tensor]) -> Pass:
+    def passes(self, source: list[Tensor], result: list[Tensor], verdict: list[Tensor], domains: int) -> list[Pass]:
+        """One pass per domain, from the layer features (and the verdict) of all domains in one batch."""
+        parts = [[t.chunk(domains) for t in tensors] for tensors in (source, result, verdict)]
+        return [self.contrast(*([t[d] for t in tensors] for tensors in parts)) for d in range(domains)]
+
+    def contrast(self, source: list[Tensor], result: list[Tensor], verdict: list[Tensor]) -> Pass:
         """Read queries and keys at the same places of source and translation, and project them."""
         queries, keys = [], []
         for i, (s, r) in enumerate(zip(source, result)):
-            read = self.reader(i, s)
+            read = self.reader(i, s, *verdict)
             queries.append(self.heads(read(r), i))
             with torch.no_grad():
                 keys.append(self.heads(read(s), i))
         return Pass(queries, keys)
 
-    def reader(self, i: int, source: Tensor) -> Callable[[Tensor], Tensor]:
-        """How patches are read from a feature map B×C×H×W of the i-th layer, as B×N×C: at random positions."""
-        height, width = source.shape[2:]
-        index = self.draws.positions(self.config.layers[i], height * width, self.config.patches)
-        return lambda features: tokens(features)[:, index]
+    def reader(self, i: int, source: Tensor, verdict: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+        """How patches are read from a feature map B×C×H×W of the i-th layer, as B×N×C: at the places that ask."""
+        layer, length = self.config.layers[i], source.shape[2:].numel()
+        if self.config.asking == "entropy" and layer in self.config.attention_layers:
+            index = self.select(source).anchors  # B×N
+        elif verdict is not None:
+            index = self.doubtful(layer, source, verdict)
+        else:
+            index = self.draws.positions(layer, length, self.config.patches)  # N, the same in every picture
+            return lambda features: tokens(features)[:, index]
+        return lambda features: gather(tokens(features), index)
+
+    def select(self, source: Tensor) -> Selection:
+        """The positions of lowest entropy in source features B×C×H×W."""
+        return select(at_least_float32(source), self.config.patches, self.config.attention, self.config.window)
+
+    def doubtful(self, layer: int, source: Tensor, verdict: Tensor) -> Tensor:
+        """B×N positions, half of them where the discriminator finds the translation least real."""
+        counts = (OVERSAMPLE * self.config.patches, self.config.patches)
+        draws = [self.draws.positions(layer, source.shape[2:].numel(), count) for count in counts]
+        return doubtful_positions(verdict, tuple(source.shape[2:]), *draws)
 
     def nce(self, p: Pass, negatives: list[Tensor] | None = None) -> Tensor:
         """The contrastive loss of one pass, averaged over layers."""
         losses = [
-            patch_nce(q, k, negatives and negatives[i], self.config.temperature, self.config.across_batch)
+            patch_nce(
+                q, k, negatives and negatives[i], self.config.temperature, self.config.across_batch, **self.push(q, k)
+            )
             for i, (q, k) in enumerate(zip(p.queries, p.keys))
         ]
         return torch.stack(losses).mean()
+
+    def push(self, queries: Tensor, keys: Tensor) -> dict:
+        """Who is pushed away, and how hard: what `patch_nce` is told of the negatives of B×N×K queries and keys."""
+        return {}  # all alike
 
     def judge(self, images: Tensor) -> Tensor:
         """The discriminator's verdict, B×1×h×w, on pictures B×3×H×W (squares of them, noise on them, where set)."""
@@ -168,8 +201,14 @@ class CUT(nn.Module):
         losses |= dict(zip(("NCE", "NCE_Y"), (self.nce(p, self.negatives(p)) for p in passes)))
         nce = torch.stack([losses[k] for k in ("NCE", "NCE_Y") if k in losses]).mean()
         losses["G"] = self.config.lambda_gan * losses["G_GAN"] + self.config.nce_weight * nce
+        for name, (weight, loss) in self.further_terms(passes).items():
+            losses[name] = loss
+            losses["G"] = losses["G"] + weight * loss
         update("G", losses["G"])
         return losses
+
+    def further_terms(self, passes: list[Pass]) -> dict[str, tuple[float, Tensor]]:
+        return {}  # what else the generator's loss has, by name: weight and value
 
     def negatives(self, p: Pass) -> list[Tensor] | None:
         return None  # in-image negatives
@@ -183,11 +222,14 @@ class QSAttn(CUT):
     `attention_layers` the queries are the positions whose attention has the lowest entropy, and their
     values are routed by the source's attention rows, in source and translation alike."""
 
-    def reader(self, i: int, source: Tensor) -> Callable[[Tensor], Tensor]:
-        if self.config.layers[i] not in self.config.attention_layers:
-            return super().reader(i, source)
-        source = at_least_float32(source)
-        selection = select(source, self.config.patches, self.config.attention, self.config.window)
+    def reader(self, i: int, source: Tensor, verdict: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+        if (layer := self.config.layers[i]) not in self.config.attention_layers:
+            return super().reader(i, source, verdict)
+        if verdict is None:
+            selection = self.select(source)
+        else:  # asked where the discriminator doubts, and routed all the same
+            places = self.doubtful(layer, source, verdict)
+            selection = select_at(at_least_float32(source), places, self.config.attention, self.config.window)
         return lambda features: selection.route(at_least_float32(features))
 
 
@@ -207,8 +249,8 @@ class NEGCUT(CUT):
     def groups(self) -> dict[str, list[nn.Parameter]]:
         return super().groups() | {"N": list(self.negative_generator.parameters())}
 
-    def contrast(self, source: list[Tensor], result: list[Tensor]) -> Pass:
-        p = super().contrast(source, result)
+    def contrast(self, source: list[Tensor], result: list[Tensor], verdict: list[Tensor]) -> Pass:
+        p = super().contrast(source, result, verdict)
         p.means = [self.slow_heads.mean(tokens(f), i) for i, f in enumerate(source)]
         return p
 
@@ -236,7 +278,36 @@ class NEGCUT(CUT):
             slow.lerp_(fast, 1 - self.config.slow_decay)
 
 
-CLASSES = {"cut": CUT, "fastcut": CUT, "qs-attn": QSAttn, "negcut": NEGCUT, "fastnegcut": NEGCUT}
+class MoNCE(CUT):
+    """Modulated contrast (Zhan et al., CVPR 2022, https://arxiv.org/abs/2203.09333): CUT, but a negative weighs as
+    much as a plan of optimal transport between queries and keys gives it, hard pairs more. No gradient goes through it."""
+
+    def push(self, queries: Tensor, keys: Tensor) -> dict:
+        return {"weights": transport_weights(at_least_float32(queries.detach()), keys, self.config.transport)}
+
+
+class HDCE(CUT):
+    """Hard decoupled contrast with semantic relation consistency (Jung et al., CVPR 2022,
+    https://arxiv.org/abs/2203.01532): CUT, but the positive is not in the denominator, a negative weighs more where the
+    source's patch is like the query's own, increasingly as training goes on, and patches of the translation should
+    resemble each other as those of the source do (on x only)."""
+
+    @property
+    def gamma(self) -> float:
+        """γ of the weights: falls linearly from `gamma` to `gamma_end` over the training."""
+        return self.config.gamma + (self.config.gamma_end - self.config.gamma) * self.progress
+
+    def push(self, queries: Tensor, keys: Tensor) -> dict:
+        return {"weights": resemblance_weights(keys, self.gamma), "decoupled": True}
+
+    def further_terms(self, passes: list[Pass]) -> dict[str, tuple[float, Tensor]]:
+        terms = [relation_consistency(q, k) for q, k in zip(passes[0].queries, passes[0].keys)]
+        return {"SRC": (self.config.lambda_src, torch.stack(terms).mean())}
+
+
+CLASSES = {
+    "cut": CUT, "fastcut": CUT, "qs-attn": QSAttn, "negcut": NEGCUT, "fastnegcut": NEGCUT, "monce": MoNCE, "hdce": HDCE,
+}  # fmt: skip
 # by the names of `config.METHODS`, which has their settings
 
 

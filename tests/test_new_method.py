@@ -62,14 +62,16 @@ def test_a_new_method_trains_ships_and_is_seen(toy, tmp_path):
 
 
 def test_an_unknown_method_is_refused_with_the_tables_names(toy):
-    with pytest.raises(ValueError, match=r"choose one of cut, .*fastnegcut, toy\.$"):
+    with pytest.raises(ValueError, match=r"choose one of cut, .*fastnegcut, monce, hdce, toy\.$"):
         build("tou")
-    with pytest.raises(ValueError, match=r"CycleGAN is not trained here.*fastnegcut, toy\."):
+    with pytest.raises(ValueError, match=r"CycleGAN is not trained here.*fastnegcut, monce, hdce, toy\."):
         methods.create(config.ModelConfig(method="cyclegan"))
 
 
 def test_every_row_has_a_colour_and_those_that_are_trained_a_class():
     assert {method.colour for method in config.METHODS.values()} <= colormaps.COLOURS.keys()
     assert [*methods.CLASSES] == config.trained_methods() == [*config.METHODS][:-1]
-    assert config.main_methods() == ["cut", "qs-attn", "negcut"]
-    assert "cut, fastcut, qs-attn, negcut, fastnegcut" in CliRunner().invoke(cli, ["train", "--help"]).stdout
+    assert config.main_methods() == ["cut", "qs-attn", "negcut", "monce", "hdce"]
+    assert (
+        "cut, fastcut, qs-attn, negcut, fastnegcut, monce, hdce" in CliRunner().invoke(cli, ["train", "--help"]).stdout
+    )

@@ -24,6 +24,8 @@ COLOURS = {  # of methods, by the key in their row of `config.METHODS`, and of w
     "cut": "#0072B2",
     "qs-attn": "#009E73",
     "negcut": "#D55E00",
+    "monce": "#E69F00",
+    "hdce": "#56B4E9",
     "cyclegan": "#333333",
     "own": "#CC79A7",
     "source": "#8A8A8A",

@@ -113,6 +113,7 @@ class Trainer:
         for name, optimiser in self.optimisers.items():
             for group in optimiser.param_groups:
                 group["lr"] = self.learning_rate(self.step, name)
+        self.method.progress = self.step / self.steps
         self.method.disc_noise = self.config.disc_noise * (1 - self.step / self.steps)
         x, y = (t.to(self.device, memory_format=self.layout) for t in (x, y))
         losses = self.method.step(x, y, self.update)

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from qsneg.config import PRESETS, ModelConfig, TrainConfig, build
+from qsneg.config import PRESETS, ModelConfig, TrainConfig, build, trained_methods
 from qsneg.data.unpaired import Unpaired, check_folder
 from qsneg.rendering.sample_pictures import for_film
 from qsneg.training.commands import command
@@ -37,9 +37,9 @@ def final(trainer: Trainer) -> dict:
     return state | {f"average.{k}": v for k, v in trainer.average.state_dict().items()}
 
 
-@pytest.mark.parametrize("method", ["cut", "fastcut", "qs-attn", "negcut", "fastnegcut"])
-def test_resume_is_bit_for_bit(method, tmp_path):
-    settings = build(method, steps=6, save_every=2, disc_noise=0.2, disc_crop=32, degrade=0.5, **TINY)
+@pytest.mark.parametrize("method, queries", [*((name, None) for name in trained_methods()), ("fastcut", "doubt")])
+def test_resume_is_bit_for_bit(method, queries, tmp_path):
+    settings = build(method, queries=queries, steps=6, save_every=2, disc_noise=0.2, disc_crop=32, degrade=0.5, **TINY)
     whole = Trainer(*settings, tmp_path / "whole")
     whole.run(progress=False)
     part = Trainer(*settings, tmp_path / "part")
