@@ -280,7 +280,8 @@ class NEGCUT(CUT):
 
 class MoNCE(CUT):
     """Modulated contrast (Zhan et al., CVPR 2022, https://arxiv.org/abs/2203.09333): CUT, but a negative weighs as
-    much as a plan of optimal transport between queries and keys gives it, hard pairs more. No gradient goes through it."""
+    much as a plan of optimal transport between queries and keys gives it, hard pairs more. No gradient
+    goes through the plan."""
 
     def push(self, queries: Tensor, keys: Tensor) -> dict:
         return {"weights": transport_weights(at_least_float32(queries.detach()), keys, self.config.transport)}
@@ -289,7 +290,7 @@ class MoNCE(CUT):
 class HDCE(CUT):
     """Hard decoupled contrast with semantic relation consistency (Jung et al., CVPR 2022,
     https://arxiv.org/abs/2203.01532): CUT, but the positive is not in the denominator, a negative weighs more where the
-    source's patch is like the query's own, increasingly as training goes on, and patches of the translation should
+    source's patch is like the query's own, ever more so in time, and patches of the translation should
     resemble each other as those of the source do (on x only)."""
 
     @property

@@ -72,6 +72,5 @@ def test_every_row_has_a_colour_and_those_that_are_trained_a_class():
     assert {method.colour for method in config.METHODS.values()} <= colormaps.COLOURS.keys()
     assert [*methods.CLASSES] == config.trained_methods() == [*config.METHODS][:-1]
     assert config.main_methods() == ["cut", "qs-attn", "negcut", "monce", "hdce"]
-    assert (
-        "cut, fastcut, qs-attn, negcut, fastnegcut, monce, hdce" in CliRunner().invoke(cli, ["train", "--help"]).stdout
-    )
+    help = "".join(CliRunner().invoke(cli, ["train", "--help"]).stdout.replace("│", "").split())  # in a narrow box
+    assert ",".join(config.trained_methods()) in help

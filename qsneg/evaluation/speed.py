@@ -61,7 +61,7 @@ def plain(method: methods.CUT) -> methods.CUT:
                 after = self.draws.generator.get_state()
                 self.draws.generator.set_state(self.start)  # the same positions again
                 features = [self.generator.encode(x, self.config.layers) for x in self.pair]
-                passes = self.passes(*features, len(passes))
+                passes = self.passes(*features, [], len(passes))
                 self.draws.generator.set_state(after)
             return super().update_negatives(passes, update)
 
