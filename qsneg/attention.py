@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from qsneg.config import check_mode
 from qsneg.networks import tokens
 
-MODES = ("global", "local", "local+global")
 BLOCK_ELEMENTS = 1 << 20  # scores held at a time: 4 MB in float32, about what a core's cache takes
 TINY_ENTROPY = 1e-12  # below, the entropy is taken from its logarithmic form, exact to about this figure
 
@@ -165,8 +165,7 @@ def entropy(features: Tensor, mode: str = "global", window: int = 7) -> Entropy:
     Raises:
         ValueError: if `mode` is not one of global, local, local+global.
     """
-    if mode not in MODES:
-        raise ValueError(f"Unknown attention mode '{mode}': choose one of {', '.join(MODES)}.")
+    check_mode(mode)
     return global_entropy(features) if mode == "global" else local_entropy(features, window)
 
 

@@ -123,6 +123,15 @@ METHODS = {  # in the order in which they are shown
 }  # fmt: skip
 
 
+ATTENTION_MODES = ("global", "local", "local+global")
+
+
+def check_mode(attention: str) -> None:
+    """Raises ValueError if there is no such mode of attention."""
+    if attention not in ATTENTION_MODES:
+        raise ValueError(f"Unknown attention mode '{attention}': choose one of {', '.join(ATTENTION_MODES)}.")
+
+
 def trained_methods() -> list[str]:
     """The methods that can be trained here; the others are only imported."""
     return [name for name, method in METHODS.items() if method.trained]
@@ -198,8 +207,7 @@ class ModelConfig:
         for name, most in bounds.items():
             if not isinstance(value := getattr(self, name), int) or not 1 <= value <= most:
                 raise ValueError(f"{name} must be a whole number from 1 to {most}, not {value}.")
-        if self.attention not in ("global", "local", "local+global"):
-            raise ValueError(f"Unknown attention mode '{self.attention}': choose global, local or local+global.")
+        check_mode(self.attention)
         if not 0 <= self.slow_decay <= 1:
             raise ValueError(f"slow_decay must lie from 0 to 1, not {self.slow_decay}.")
         if not 0 < self.temperature < math.inf:

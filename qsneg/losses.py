@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+MASKED = -10.0  # in place of a query's similarity to its own key among the negatives, before the division by τ
+
 
 def patch_nce(
     query: Tensor,
@@ -23,8 +25,8 @@ def patch_nce(
     """Patch-wise contrastive loss: CUT, equation 3 (https://arxiv.org/abs/2007.15651).
 
     Cross-entropy of picking each query's positive among [q·k⁺, q·k⁻…]/τ. Without `negatives` those are
-    the other positives of the same picture (a query's own position is masked with −10 before the
-    division); with them, they replace the picture's (NEGCUT, equation 4, https://arxiv.org/abs/2108.04547).
+    the other positives of the same picture (a query's own position is masked with `MASKED`);
+    with them, they replace the picture's (NEGCUT, equation 4, https://arxiv.org/abs/2108.04547).
 
     Args:
         query: B×N×K, unit vectors from the translation.
@@ -54,7 +56,7 @@ def patch_nce(
             query, keys = query.flatten(0, 1)[None], positive.flatten(0, 1)[None]
         others = query @ keys.transpose(1, 2)  # B×N×N, or 1×BN×BN
         own = torch.eye(others.shape[1], dtype=torch.bool, device=others.device)
-        others = others.masked_fill(own, -10.0).reshape(b, n, -1)
+        others = others.masked_fill(own, MASKED).reshape(b, n, -1)
     if weights is not None:
         others = others + temperature * weights.detach().log()  # e^{s/τ}·w = e^{(s + τ log w)/τ}; 1 changes no bit
     if decoupled:

@@ -27,7 +27,7 @@ from qsneg.attention import Selection, gather, select, select_at
 from qsneg.config import ModelConfig, trained_methods
 from qsneg.layers import at_least_float32
 from qsneg.losses import diversity, lsgan, patch_nce, relation_consistency, resemblance_weights, transport_weights
-from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, feature_channels, tokens
+from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, tokens
 from qsneg.queries import OVERSAMPLE, doubtful_positions
 
 Update = Callable[[str, Tensor], None]
@@ -68,18 +68,30 @@ class CUT(nn.Module):
 
     Generator loss: GAN + λ·NCE(x, G(x)), where the NCE is averaged with that of (y, G(y)), the identity
     term. FastCUT has no identity term and mirrors the input with probability ½.
+
+    Args:
+        config: shapes and losses.
+        draws: everything random in its steps.
+        autocast: makes the context in which the networks run, such as one of bfloat16.
+        disc_noise: standard deviation of noise on what the discriminator sees, at the beginning of the training.
+        disc_crop: side of the square that the discriminator sees of a picture, at a random place; 0: all of it.
     """
 
-    def __init__(self, config: ModelConfig):
+    def __init__(
+        self,
+        config: ModelConfig,
+        draws: Draws | None = None,
+        autocast: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
+        disc_noise: float = 0.0,
+        disc_crop: int = 0,
+    ):
         super().__init__()
         self.config = config
         self.generator = Generator(config.width, config.blocks, config.resampling)
-        self.heads = ProjectionHeads(feature_channels(config.width, config.layers, config.resampling), config.dim)
+        self.heads = ProjectionHeads(self.generator.channels(config.layers), config.dim)
         self.discriminator = Discriminator(config.disc_width)
-        self.draws = Draws()
-        self.disc_noise, self.disc_crop = 0.0, 0  # set by the trainer, see TrainConfig
-        self.autocast: Callable = contextlib.nullcontext  # set by the trainer: a factory of contexts
-        self.progress = 0.0  # set by the trainer: the share of its steps that are done
+        self.draws, self.autocast = draws or Draws(), autocast
+        self.disc_noise, self.disc_crop, self.progress = disc_noise, disc_crop, 0.0
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by the name under which `step` asks for their update."""
@@ -88,8 +100,12 @@ class CUT(nn.Module):
             "G": [*self.generator.parameters(), *self.heads.parameters()],
         }
 
-    def step(self, x: Tensor, y: Tensor, update: Update) -> dict[str, Tensor]:
-        """One training step on source x and target y, each B×3×H×W in [-1, 1]. Returns detached losses."""
+    def step(self, x: Tensor, y: Tensor, update: Update, progress: float = 0.0) -> dict[str, Tensor]:
+        """One training step on source x and target y, each B×3×H×W in [-1, 1]. Returns detached losses.
+
+        `progress` is the share of the training that lies behind: the discriminator's noise falls linearly to 0 with it.
+        """
+        self.progress = progress
         fake, passes = self.forward_passes(x, y)
         losses = self.update_discriminator(fake, y, update)
         losses |= self.update_negatives(passes, update)
@@ -182,8 +198,8 @@ class CUT(nn.Module):
         if 0 < (side := self.disc_crop) < images.shape[3]:
             top, left = self.draws.corner(images.shape[3] - side)
             images = images[..., top : top + side, left : left + side]
-        if self.disc_noise > 0:
-            images = images + self.disc_noise * self.draws.noise(*images.shape).to(images.dtype)
+        if (noise := self.disc_noise * (1 - self.progress)) > 0:
+            images = images + noise * self.draws.noise(*images.shape).to(images.dtype)
         with self.autocast():
             return at_least_float32(self.discriminator(images))
 
@@ -238,11 +254,10 @@ class NEGCUT(CUT):
     negatives come from a generator that is trained to make the contrast hard (and diverse). Its input
     is the mean of the source's features as projected by a slow copy of the heads."""
 
-    def __init__(self, config: ModelConfig):
-        super().__init__(config)
+    def __init__(self, config: ModelConfig, *args, **kwargs):
+        super().__init__(config, *args, **kwargs)
         self.negative_generator = NegativeGenerator(len(config.layers), config.dim, config.noise_dim)
-        channels = feature_channels(config.width, config.layers, config.resampling)
-        self.slow_heads = ProjectionHeads(channels, config.dim)
+        self.slow_heads = ProjectionHeads(self.generator.channels(config.layers), config.dim)
         self.slow_heads.load_state_dict(self.heads.state_dict())
         self.slow_heads.requires_grad_(False)
 
@@ -312,8 +327,8 @@ CLASSES = {
 # by the names of `config.METHODS`, which has their settings
 
 
-def create(config: ModelConfig) -> CUT:
-    """The method that `config.method` names, with fresh weights.
+def create(config: ModelConfig, *args, **kwargs) -> CUT:
+    """The method that `config.method` names, with fresh weights; arguments as of `CUT`.
 
     Raises:
         ValueError: if it is one that is only imported.
@@ -321,4 +336,4 @@ def create(config: ModelConfig) -> CUT:
     if not config.traits.trained:
         choose = ", ".join(trained_methods())
         raise ValueError(f"{config.traits.title} is not trained here, only imported: choose one of {choose}.")
-    return CLASSES[config.method](config)
+    return CLASSES[config.method](config, *args, **kwargs)

@@ -11,6 +11,8 @@ ResNet of Johnson et al. with the anti-aliased resampling of Zhang (ICML 2019); 
 ICCV 2021, https://arxiv.org/abs/2108.04547).
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -99,13 +101,8 @@ class Generator(nn.Module):
         return self.model(x)
 
     def translate_with_features(self, x: Tensor, layers: tuple[int, ...]) -> tuple[Tensor, list[Tensor]]:
-        """The translation of `x` and its features at `layers`, from one pass."""
-        features = {}
-        for index, layer in enumerate(self.model):
-            x = layer(x)
-            if index in layers:
-                features[index] = x
-        return x, [features[l] for l in layers]
+        """The translation of `x` and its features at `layers` (see `encode`), from one pass."""
+        return self._through(x, layers, len(self.model))
 
     def encode(self, x: Tensor, layers: tuple[int, ...]) -> list[Tensor]:
         """Features of `x` at `layers`, each B×C_l×H_l×W_l: the outputs of those indices of `model`.
@@ -113,12 +110,30 @@ class Generator(nn.Module):
         At 256×256 and width 64, layers 0, 4, 8, 12, 16 give 3×262×262 (the padded picture itself),
         128×256×256, 256×128×128, 256×64×64, 256×64×64.
         """
+        return self._through(x, layers, max(layers) + 1)[1]
+
+    def _through(self, x: Tensor, layers: tuple[int, ...], end: int) -> tuple[Tensor, list[Tensor]]:
+        """`x` after the first `end` modules, and the outputs of those in `layers`."""
         features = {}
-        for index, layer in enumerate(self.model[: max(layers) + 1]):
-            x = layer(x)
+        for index, module in enumerate(self.model[:end]):
+            x = module(x)
             if index in layers:
                 features[index] = x
-        return [features[l] for l in layers]
+        return x, [features[l] for l in layers]
+
+    def channels(self, layers: tuple[int, ...]) -> list[int]:
+        """Channels of the features at `layers`, known before any picture is seen."""
+        found = []
+        for layer in layers:
+            convolutions = [m for m in self.model[: layer + 1] if isinstance(m, nn.Conv2d)]  # blocks keep their number
+            found.append(convolutions[-1].out_channels if convolutions else 3)
+        return found
+
+    def stride(self, layer: int) -> int:
+        """Pixels per position of the features at `layer`, up to the last block."""
+        return math.prod(
+            2 if isinstance(m, BlurDown) else getattr(m, "stride", (1,))[0] for m in self.model[: layer + 1]
+        )
 
 
 class Discriminator(nn.Module):
@@ -153,7 +168,7 @@ class Discriminator(nn.Module):
 class ProjectionHeads(nn.Module):
     """One two-layer perceptron per feature layer, then division by the L2 norm (CUT, section 3).
 
-    `channels` are the widths C_l of the layers (see `feature_channels`), `dim` is K.
+    `channels` are the widths C_l of the layers (see `Generator.channels`), `dim` is K.
     """
 
     def __init__(self, channels: list[int], dim: int = 256):
@@ -206,18 +221,6 @@ def unit(x: Tensor) -> Tensor:
 def tokens(features: Tensor) -> Tensor:
     """A feature map B×C×H×W as tokens B×L×C, L = H·W positions in row-major order."""
     return features.flatten(2).transpose(1, 2)
-
-
-def feature_channels(width: int, layers: tuple[int, ...], resampling: str = "blur") -> list[int]:
-    """Channels of the generator's features at `layers` up to the last block, known before any picture is seen."""
-    wide = 8 if resampling == "blur" else 7  # the first layer of 4·width channels
-    return [3 if l == 0 else width if l < 4 else 2 * width if l < wide else 4 * width for l in layers]
-
-
-def feature_stride(layer: int, resampling: str = "blur") -> int:
-    """Pixels per position of the generator's features at `layer`, up to the last block."""
-    half, quarter = (7, 11) if resampling == "blur" else (4, 7)
-    return 1 if layer < half else 2 if layer < quarter else 4
 
 
 def initialise(net: nn.Module) -> None:

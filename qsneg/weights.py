@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from qsneg import hub
 from qsneg.config import ModelConfig
-from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, feature_channels
+from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads
 
 FOLDER = Path(os.environ.get("QSNEG_CHECKPOINTS", Path(__file__).parent.parent / "checkpoints"))
 
@@ -62,8 +62,8 @@ class Weights:
     @classmethod
     def empty(cls, config: ModelConfig, parts: Collection[str] = PARTS[:-1]) -> "Weights":
         """Freshly initialised networks for a configuration: of `parts`, those that its method has."""
-        channels = feature_channels(config.width, config.layers, config.resampling)
         weights = cls(config, Generator(config.width, config.blocks, config.resampling), None)
+        channels = weights.generator.channels(config.layers)
         if "heads" in parts:
             weights.heads = ProjectionHeads(channels, config.dim)
         if config.traits.generates and "negative_generator" in parts:

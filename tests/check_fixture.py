@@ -73,10 +73,9 @@ def load(folder: Path, dtype: torch.dtype) -> tuple[CUT, dict[str, torch.Tensor]
         else 64,
         window=window,
     )
-    method = create(config).to(dtype)
+    method = create(config, Recorded(expected)).to(dtype)
     for part, net in parts(method).items():
         net.load_state_dict(weights[part])
-    method.draws = Recorded(expected)
     return method, expected
 
 

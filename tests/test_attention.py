@@ -6,6 +6,7 @@ import torch
 
 from qsneg import attention
 from qsneg.attention import entropy, global_rows, local_rows, select
+from qsneg.config import ATTENTION_MODES
 
 
 def softmax(s):
@@ -42,7 +43,7 @@ def features_of(scale=0.5, size=(6, 9), channels=4, seed=0, batch=1):
     return torch.from_numpy(rng.normal(size=(batch, channels, *size)) * scale)
 
 
-@pytest.mark.parametrize("mode", attention.MODES)
+@pytest.mark.parametrize("mode", ATTENTION_MODES)
 @pytest.mark.parametrize("window", [3, 7])
 def test_entropy_against_loops(mode, window):
     f = features_of(batch=2)
@@ -53,7 +54,7 @@ def test_entropy_against_loops(mode, window):
         np.testing.assert_allclose(got.log[b], np.log(want), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("mode", attention.MODES)
+@pytest.mark.parametrize("mode", ATTENTION_MODES)
 def test_selection_and_routing_against_loops(mode):
     f, g = features_of(batch=2), features_of(seed=1, batch=2)
     chosen = select(f, 10, mode, 3)
@@ -136,12 +137,12 @@ def test_trap_window_keys_are_positions_by_channels():
 
 def test_blocks_do_not_change_the_result(monkeypatch):
     f = features_of(size=(10, 11))
-    whole = {m: entropy(f, m) for m in attention.MODES}
+    whole = {m: entropy(f, m) for m in ATTENTION_MODES}
     largest = []
     row_entropy = attention.row_entropy
     monkeypatch.setattr(attention, "row_entropy", lambda s: (largest.append(s.numel()), row_entropy(s))[1])
     monkeypatch.setattr(attention, "BLOCK_ELEMENTS", 500)
-    for mode in attention.MODES:
+    for mode in ATTENTION_MODES:
         torch.testing.assert_close(entropy(f, mode).log, whole[mode].log)
         torch.testing.assert_close(entropy(f, mode).nats, whole[mode].nats)
     assert max(largest) <= 11 * 49  # never L×L = 12,100
@@ -153,5 +154,5 @@ def test_unknown_mode():
 
 
 def test_fewer_positions_than_anchors():
-    for mode in attention.MODES:
+    for mode in ATTENTION_MODES:
         assert sorted(select(features_of(size=(2, 3)), 256, mode, 3).anchors[0].tolist()) == list(range(6))

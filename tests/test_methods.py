@@ -95,6 +95,8 @@ def test_noise_reaches_the_discriminator_alone():
     x = torch.zeros(1, 3, 32, 32).double()
     noisy.discriminator = torch.nn.Identity()
     assert noisy.judge(x).std().item() == pytest.approx(0.1, rel=0.1)
+    noisy.progress = 0.75  # of a training that is three quarters done
+    assert noisy.judge(x).std().item() == pytest.approx(0.025, rel=0.1)
 
 
 def test_fastcut_mirrors_input_and_features():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, feature_channels, tokens
+from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, tokens
 
 
 def test_feature_shapes():
@@ -13,7 +13,7 @@ def test_feature_shapes():
     x = torch.rand(1, 3, 64, 48) * 2 - 1
     shapes = [tuple(f.shape[1:]) for f in g.encode(x, layers)]
     assert shapes == [(3, 70, 54), (16, 64, 48), (32, 32, 24), (32, 16, 12), (32, 16, 12)]
-    assert [s[0] for s in shapes] == feature_channels(8, layers)
+    assert [s[0] for s in shapes] == g.channels(layers)
     y, features = g.translate_with_features(x, layers)
     torch.testing.assert_close(y, g(x))
     for a, b in zip(features, g.encode(x, layers)):
@@ -27,9 +27,8 @@ def test_published_sizes_and_names():
     names = set(g.state_dict())
     assert {"model.1.weight", "model.7.filt", "model.12.conv_block.5.bias", "model.21.filt", "model.30.weight"} <= names
     assert {"model.0.weight", "model.2.filt", "model.14.bias"} <= set(Discriminator().state_dict())
-    assert {"mlp_0.0.weight", "mlp_4.2.bias"} <= set(
-        ProjectionHeads(feature_channels(64, (0, 4, 8, 12, 16))).state_dict()
-    )
+    heads = ProjectionHeads(g.channels((0, 4, 8, 12, 16)))
+    assert {"mlp_0.0.weight", "mlp_4.2.bias"} <= set(heads.state_dict())
 
 
 def test_initialisation():

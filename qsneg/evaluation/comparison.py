@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from qsneg import weights
-from qsneg.attention import MODES
-from qsneg.config import DRAWN, METHODS, ModelConfig, TrainConfig, build, trained_methods
+from qsneg.config import ATTENTION_MODES, DRAWN, METHODS, ModelConfig, TrainConfig, build, trained_methods
 from qsneg.evaluation import evaluate
 from qsneg.evaluation.table import TRUTH, dot_plot, examples, legend, markdown_table, present
 from qsneg.filesystem import output_folder
@@ -35,7 +34,7 @@ def variants() -> dict[str, dict[str, str]]:
     for name in trained_methods():
         title = METHODS[name].title
         if METHODS[name].selects:
-            found |= {f"{title} {mode}": dict(method=name, attention=mode) for mode in MODES}
+            found |= {f"{title} {mode}": dict(method=name, attention=mode) for mode in ATTENTION_MODES}
         elif name not in LEFT_OUT:
             found[title] = dict(method=name)
     return found

@@ -75,12 +75,10 @@ def stepper(
     """A function that takes one training step on fixed random pictures."""
     torch.manual_seed(0)
     layout = torch.contiguous_format if is_plain else devices.layout(device)
-    method = methods.create(config).to(device, memory_format=layout)
-    method.draws = methods.Draws(0, device)
+    context = devices.autocast(device, "float32" if is_plain else precision)
+    method = methods.create(config, methods.Draws(0, device), context).to(device, memory_format=layout)
     if is_plain:
         method = plain(method)
-    else:
-        method.autocast = devices.autocast(device, precision)
     groups = method.groups()
     optimisers = {
         k: torch.optim.Adam(v, 2e-4, (0.5, 0.999), fused=device.type in ("cpu", "cuda")) for k, v in groups.items()

@@ -6,7 +6,7 @@
 
 Positions are (row, column) on the grid of a layer. `Grid` maps them to pixels and back: layer 0 is the picture with
 the generator's own padding of 3 pixels, then there is a position per pixel, per 2×2 and per 4×4
-(`networks.feature_stride`). A position's patch, its receptive field, is centred on a pixel: with 2 pixels per position
+(`Generator.stride`). A position's patch, its receptive field, is centred on a pixel: with 2 pixels per position
 on pixel 2i, with 4 on 4i.
 """
 
@@ -20,9 +20,10 @@ from PIL import Image
 from torch import Tensor
 
 from qsneg import attention
+from qsneg.config import check_mode
 from qsneg.image_io import to_image, to_tensor
 from qsneg.memory_limits import MIN_SIDE
-from qsneg.networks import ProjectionHeads, feature_stride, tokens
+from qsneg.networks import ProjectionHeads, tokens
 from qsneg.translate import MARGIN, Translator, unpad
 from qsneg.weights import Weights
 
@@ -145,7 +146,7 @@ class View:
 
     def grid(self, layer: int) -> Grid:
         shape = tuple(self.map(layer).shape[2:])
-        stride = feature_stride(layer, self.config.resampling)
+        stride = self.weights.generator.stride(layer)
         return Grid(layer, shape, self.source.size, stride, PADDING if layer == 0 else 0)
 
     def index(self, layer: int, position: tuple[int, int]) -> Tensor:
@@ -267,7 +268,7 @@ def observe(translator: Translator, image: Image.Image, size: int | None = None,
     shape = image.height, image.width
 
     def crop(feature: Tensor, layer: int) -> Tensor:
-        stride, border = feature_stride(layer, translator.config.resampling), 2 * PADDING if layer == 0 else 0
+        stride, border = generator.stride(layer), 2 * PADDING if layer == 0 else 0
         inner = unpad(feature, tuple(-(-max(side, MIN_SIDE) // stride) + border for side in shape), margin // stride)
         return inner.float().contiguous(memory_format=translator.layout)
 
@@ -275,11 +276,6 @@ def observe(translator: Translator, image: Image.Image, size: int | None = None,
     shown = to_image(unpad(y, shape, margin))
     features = {"source": source, "result": result}
     return View(translator.weights, image, shown, features, translator.device, translator.precision)
-
-
-def check_mode(mode: str) -> None:
-    if mode not in attention.MODES:
-        raise ValueError(f"Unknown attention mode '{mode}': choose one of {', '.join(attention.MODES)}.")
 
 
 def nearest(view: View, layer: int, vectors: Tensor) -> Tensor:

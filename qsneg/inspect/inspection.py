@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from qsneg import attention, methods
-from qsneg.inspect.features import Grid, View, check_mode
-from qsneg.losses import diversity, patch_nce
+from qsneg.config import check_mode
+from qsneg.inspect.features import Grid, View
+from qsneg.losses import MASKED, diversity, patch_nce
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ def contrast(view: View, layer: int, negatives: Tensor, positions: Tensor | None
         others = query @ negatives.T  # n×M
         if positions is not None:
             own = positions[None] == torch.arange(at.start, at.stop, device=view.device)[:, None]
-            others = others.masked_fill(own, -10.0)
+            others = others.masked_fill(own, MASKED)
         logits = torch.cat([positive[:, None], others], dim=1) / tau
         similarity[at], loss[at] = positive, logits.logsumexp(1) - logits[:, 0]
     return similarity, loss

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from qsneg import methods
-from qsneg.inspect.features import View, check_mode
+from qsneg.config import check_mode
+from qsneg.inspect.features import View
 from qsneg.inspect.inspection import attends, gathered, how_many, places
 
 

@@ -64,10 +64,9 @@ class Trainer:
         self.device = devices.pick(config.device)
         torch.manual_seed(config.seed)
         self.layout = devices.layout(self.device)
-        self.method = methods.create(model).to(self.device, memory_format=self.layout)
-        self.method.draws = methods.Draws(config.seed, self.device)
-        self.method.disc_crop = config.disc_crop
-        self.method.autocast = devices.autocast(self.device, config.autocast)
+        draws, autocast = methods.Draws(config.seed, self.device), devices.autocast(self.device, config.autocast)
+        method = methods.create(model, draws, autocast, config.disc_noise, config.disc_crop)
+        self.method = method.to(self.device, memory_format=self.layout)
         exported = {name: getattr(self.method, name) for name in PARTS if hasattr(self.method, name)}
         self.exported = torch.nn.ModuleDict(exported)
         self.average = AveragedModel(self.exported, avg_fn=self.mix)
@@ -113,10 +112,8 @@ class Trainer:
         for name, optimiser in self.optimisers.items():
             for group in optimiser.param_groups:
                 group["lr"] = self.learning_rate(self.step, name)
-        self.method.progress = self.step / self.steps
-        self.method.disc_noise = self.config.disc_noise * (1 - self.step / self.steps)
         x, y = (t.to(self.device, memory_format=self.layout) for t in (x, y))
-        losses = self.method.step(x, y, self.update)
+        losses = self.method.step(x, y, self.update, self.step / self.steps)
         self.average.update_parameters(self.exported)
         self.step += 1
         return losses

@@ -27,8 +27,7 @@ import gradio.component_meta
 from gradio.utils import get_upload_folder
 from PIL import Image, PngImagePlugin
 
-from qsneg.attention import MODES
-from qsneg.config import METHODS
+from qsneg.config import ATTENTION_MODES, METHODS
 from qsneg.device import describe
 from qsneg.rendering import sample_pictures
 from qsneg.rendering.colormaps import title_of
@@ -753,7 +752,7 @@ class App:
     def control(self, name, control):
         """One control, by the name of the field of `Choice` or `FilmChoice` that it sets."""
         is_film, common = name == "film", dict(elem_classes=["control", control], container=True, min_width=60, scale=0)
-        modes = [(mode.replace("+", " + "), mode) for mode in MODES if name != "attention" or "+" not in mode]
+        modes = [(mode.replace("+", " + "), mode) for mode in ATTENTION_MODES if name != "attention" or "+" not in mode]
         if control == "layer":
             layers, layer = ([12, 16], FilmChoice().layer) if is_film else ([0, 4, 8, 12, 16], Choice().layer)
             return gr.Radio(layers, value=layer, label="Layer", **common)
@@ -884,7 +883,7 @@ class App:
             index = Whole(0, precision=0, label="Index")
             numbers = {"Layer": 12, "Number": 256, "Seed": 0, "x": -1, "y": -1, "Neighbours": 6, "Radius": 2}
             layer, number, seed, x, y, near, radius = (Whole(v, precision=0, label=k) for k, v in numbers.items())
-            mode = gr.Dropdown(list(MODES), value="global", label="Mode", **free)
+            mode = gr.Dropdown(list(ATTENTION_MODES), value="global", label="Mode", **free)
             archive = gr.File(label="Pictures, arrays and numbers")
             image, other = (Picture(format="png", label=label) for label in ("Picture", "Counterpart"))
             facts, button = gr.JSON(label="Facts"), gr.Button()

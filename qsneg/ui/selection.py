@@ -6,7 +6,7 @@ choice.position(view.grid(16))                 # its row and column on that laye
 
 from dataclasses import dataclass, replace
 
-from qsneg.attention import MODES
+from qsneg.config import check_mode
 from qsneg.inspect import Grid, View
 from qsneg.ui.limits import GLOBAL
 
@@ -64,8 +64,7 @@ class Choice:
     def check(self, view: View) -> None:
         """Raises ValueError with a sentence on what is out of range."""
         view.number(self.layer)
-        if self.mode not in MODES:
-            raise ValueError(f"Unknown attention mode '{self.mode}': choose one of {', '.join(MODES)}.")
+        check_mode(self.mode)
         for name, value, least, most in (("number of anchors", self.anchors, 1, 4096), ("seed", self.seed, 0, 2**31),
                                          ("number of neighbours", self.count, 1, 100),
                                          ("radius", self.radius, 0, 100)):  # fmt: skip

@@ -13,7 +13,7 @@ from qsneg.inspect import Grid, View, attended, inspect, neighbours, observe, qu
 from qsneg.inspect.inspection import contrast
 from qsneg.inspect.summary import percentages, summary
 from qsneg.layers import InstanceNorm
-from qsneg.networks import Generator, feature_stride, tokens
+from qsneg.networks import Generator, tokens
 from qsneg.translate import Translator
 from qsneg.weights import Weights
 from tests.check_fixture import load
@@ -151,7 +151,7 @@ def test_patches_are_centred_where_the_grid_says(layer, resampling, monkeypatch)
     for parameter in net.parameters():
         nn.init.constant_(parameter, 0.1)
     monkeypatch.setattr(InstanceNorm, "forward", lambda norm, x: x)
-    stride = feature_stride(layer, resampling)
+    stride = net.stride(layer)
     at = 80 // stride, 96 // stride
     x = torch.ones(1, 3, 160, 192, dtype=torch.float64, requires_grad=True)
     gradient = torch.autograd.grad(net.encode(x, (layer,))[0][0, :, at[0], at[1]].sum(), x)[0].sum((0, 1))

@@ -12,7 +12,7 @@ from qsneg import methods, weights
 from qsneg.config import ModelConfig
 from qsneg.inspect import inspect, observe, query
 from qsneg.inspect.summary import summary
-from qsneg.networks import Generator, ProjectionHeads, feature_channels, feature_stride
+from qsneg.networks import Generator, ProjectionHeads
 from qsneg.sharing import importing
 from qsneg.sharing.importing import convert, open_file
 from qsneg.translate import Translator
@@ -128,8 +128,8 @@ def test_cyclegans_generators(width, blocks, dropout, tmp_path):
     torch.testing.assert_close(again.translate_tensor(x), right, atol=5e-3, rtol=0)
     layers = again.config.layers
     for layer, f in zip(layers, made.generator.encode(x, layers)):
-        assert f.shape[1] == feature_channels(width, (layer,), "strided")[0]
-        assert (f.shape[2] - 6 * (layer == 0)) * feature_stride(layer, "strided") == 32
+        assert [f.shape[1]] == made.generator.channels((layer,))
+        assert (f.shape[2] - 6 * (layer == 0)) * made.generator.stride(layer) == 32
     with pytest.raises(ValueError, match="last residual block"):
         ModelConfig(layers=(0, 20), blocks=9, resampling="strided")
 
@@ -159,9 +159,10 @@ def test_channels_and_strides_of_every_layer():
     for resampling in ("blur", "strided"):
         last = ModelConfig(resampling=resampling, blocks=2, layers=(0,)).last_layer
         layers = tuple(range(last + 1))
-        features = Generator(4, 2, resampling).encode(torch.zeros(1, 3, 32, 32), layers)
-        assert [f.shape[1] for f in features] == feature_channels(4, layers, resampling)
-        assert [32 // feature_stride(n, resampling) for n in layers[1:]] == [f.shape[3] for f in features[1:]]
+        generator = Generator(4, 2, resampling)
+        features = generator.encode(torch.zeros(1, 3, 32, 32), layers)
+        assert [f.shape[1] for f in features] == generator.channels(layers)
+        assert [32 // generator.stride(n) for n in layers[1:]] == [f.shape[3] for f in features[1:]]
 
 
 def test_what_needs_heads_says_that_there_are_none():
