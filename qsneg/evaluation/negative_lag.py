@@ -1,9 +1,10 @@
-"""Why are generated negatives not harder?  A reason that can be tested: their generator lags behind the encoder.
+"""Why are generated negatives not harder? A reason that can be tested: their generator lags behind the encoder.
 
 While NEGCUT trains, encoder and negative generator move together, and the encoder makes its way as hard as it can.
-Here everything but the negative generator is frozen, and a copy of it trains on, by its own loss and optimiser.  Where
-its negatives become harder, it had only lagged; where they do so only without the diversity term, that term held it
-back; where they do not, it cannot: it sees one mean vector of the picture, and has to serve all queries at once.
+Here everything but the negative generator is frozen, and a copy of it trains on, by its own loss and optimiser. Where
+its negatives become as hard as patches, it can do that with what it sees, one mean vector of the picture, and a moving
+encoder is one reason why it did not in training; where they do so only without the diversity term, that term stands
+against it. More does not follow from some hundred steps of one run: those that stay easier might need more of them.
 
     from qsneg.evaluation.negative_lag import catch_up
     print(catch_up(qsneg.load("horse2zebra-drawn/negcut")))

@@ -6,6 +6,7 @@ found = query(observe(qsneg.load("day2sunset/negcut"), image), layer=12, positio
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -53,11 +54,48 @@ def query(
         ValueError: if the position lies outside the grid, there is no such layer, `num` is below 1, or the model came
             without its heads or its negative generator.
     """
+    rivals, shape = contrasted(view, layer, position, num, seed, mode), view.grid(layer).shape
+    cosines, count = rivals.cosines(), len(rivals.at)
+
+    def array(values: Tensor | None) -> np.ndarray | None:
+        return None if values is None else values.cpu().numpy()
+
+    return Query(
+        position,
+        float(cosines["positive"]),
+        array(cosines["in_image"]),
+        places(rivals.at, shape),
+        None if rivals.giver is None else places(rivals.giver, shape),
+        array(rivals.given),
+        array(cosines.get("generated")),
+        places(view.nearest_negatives(layer, seed, count), shape) if "generated" in cosines else None,
+        shares(cosines, view.config.temperature),
+        components(rivals.query, rivals.groups),
+    )
+
+
+class Contrasted(NamedTuple):
+    """A query and what it is contrasted with, as vectors of unit length."""
+
+    query: Tensor  # K
+    groups: dict[str, Tensor]  # "positive" 1×K, "in_image" n×K, of NEGCUT "generated" n×K
+    at: Tensor  # n row-major positions of the in-image negatives
+    giver: Tensor | None  # n and n, see `Query`
+    given: Tensor | None
+
+    def cosines(self) -> dict[str, Tensor]:
+        return {name: vectors @ self.query for name, vectors in self.groups.items()}
+
+
+def contrasted(
+    view: View, layer: int, position: tuple[int, int], num: int | None = None, seed: int = 0, mode: str | None = None
+) -> Contrasted:
+    """The vectors that `query` compares; arguments and errors are its."""
     if lacks := view.weights.lacks(negatives=True):
         raise ValueError(lacks)
-    shape, index, count = view.grid(layer).shape, view.index(layer, position)[0], how_many(view, layer, num)
+    index, count = view.index(layer, position)[0], how_many(view, layer, num)
+    length = view.map(layer).shape[2:].numel()
     q, positive = (view.projected(layer, which, index)[0] for which in ("result", "source"))
-    length = shape[0] * shape[1]
     giver = given = None
     if attends(view, layer):
         check_mode(mode := mode or view.config.attention)
@@ -70,25 +108,14 @@ def query(
     groups = {"positive": positive[None], "in_image": keys}
     if (generated := view.negatives(layer, seed, len(at))) is not None:
         groups["generated"] = generated
-    cosines = {name: vectors @ q for name, vectors in groups.items()}
-    weight = {name: (c / view.config.temperature).double().logsumexp(0) for name, c in cosines.items()}
+    return Contrasted(q, groups, at, giver, given)
+
+
+def shares(cosines: dict[str, Tensor], temperature: float) -> dict[str, float]:
+    """What each group holds of the denominator of the contrastive loss, were all of them in it."""
+    weight = {name: (c / temperature).double().logsumexp(0) for name, c in cosines.items()}
     total = torch.stack(list(weight.values())).logsumexp(0)
-
-    def array(values: Tensor | None) -> np.ndarray | None:
-        return None if values is None else values.cpu().numpy()
-
-    return Query(
-        position,
-        float(cosines["positive"]),
-        array(cosines["in_image"]),
-        places(at, shape),
-        None if giver is None else places(giver, shape),
-        array(given),
-        array(cosines.get("generated")),
-        None if generated is None else places(view.nearest_negatives(layer, seed, len(at)), shape),
-        {name: float((w - total).exp()) for name, w in weight.items()},
-        components(q, groups),
-    )
+    return {name: float((w - total).exp()) for name, w in weight.items()}
 
 
 def components(q: Tensor, groups: dict[str, Tensor]) -> dict[str, np.ndarray]:
