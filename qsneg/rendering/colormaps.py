@@ -138,9 +138,14 @@ def unit_interval(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def power(log: float) -> str:
-    """A value given as natural logarithm, in words for an axis: 0.52, or 10⁻¹⁷ where it is that small."""
+    """A value given as natural logarithm, in words for an axis: 0.52, 5·10⁻⁴, or its order of magnitude, 10⁻¹⁷, where
+    it is so small that nothing but that tells."""
     exponent = log / np.log(10)
     if exponent > -2.5:
         return number(float(np.exp(log)))
-    digits = str(round(abs(exponent))).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"10⁻{digits}"
+    digit = ""
+    if exponent > -9:
+        mantissa = round(10 ** (exponent - np.floor(exponent)))  # 1 to 10
+        digit = f"{mantissa}·" if 1 < mantissa < 10 else ""
+        exponent = np.floor(exponent) + (mantissa == 10)
+    return f"{digit}10⁻" + f"{abs(exponent):.0f}".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))

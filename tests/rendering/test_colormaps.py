@@ -33,10 +33,13 @@ def test_holes_stay_holes():
     assert ranked(log, "u").values[0, 1] == 1
 
 
-def test_values_in_words():
-    assert (
-        power(np.log(0.52)) == "0.52"
-        and power(np.log(0.0086)) == "0.0086"
-        and power(-4000.0) == "10⁻¹⁷³⁷"
-        and power(np.log(8.3)) == "8.3"
-    )
+@pytest.mark.parametrize("value, said", [
+    (8.3, "8.3"), (0.52, "0.52"), (0.0086, "0.0086"), (5e-4, "5·10⁻⁴"), (1.4e-4, "10⁻⁴"), (9.7e-4, "10⁻³"),
+    (2.9e-3, "3·10⁻³"), (3.2e-8, "3·10⁻⁸"), (2e-17, "10⁻¹⁷"),
+])  # fmt: skip
+def test_values_in_words(value, said):
+    assert power(np.log(value)) == said
+
+
+def test_values_too_small_for_numbers_in_words():
+    assert power(-4000.0) == "10⁻¹⁷³⁷"
