@@ -1,39 +1,102 @@
 """Files and folders: the pictures in a folder, and a folder to write into.
 
-from qsneg.filesystem import find_images, output_folder, readable
+from qsneg.filesystem import find_images, output_folder
 """
 
 import os
+import stat
 import sys
-from collections.abc import Iterator
+import zlib
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
-from PIL import Image
+from qsneg.picture_formats import EXTENSIONS, remedy
 
-from qsneg.image_io import EXTENSIONS, read
+HIDDEN = {  # folders that systems and servers put beside a person's pictures
+    "__MACOSX", "@eaDir", "@Recycle", "@tmp", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information",
+    "lost+found",
+}  # fmt: skip
+LONGEST_NAME = 255  # bytes
 
 
 def find_images(folder: Path | str) -> list[Path]:
-    """All pictures under a folder, by their ending, sorted; without hidden files."""
-    found = Path(folder).rglob("*")
-    return sorted(p for p in found if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".") and p.is_file())
+    """All pictures under a folder, by their ending, sorted: without hidden files and folders, with linked folders."""
+    return look_through(folder)[0]
 
 
-def readable(folder: Path | str) -> Iterator[Image.Image]:
-    """The pictures of a folder that can be read, one after the other; what cannot is named on stderr, once."""
-    for path in find_images(folder):
-        try:
-            picture = read(path)
-        except ValueError as error:
-            say_once(f"Skipped: {error}")
-        else:
-            yield picture
+def look_through(folder: Path | str) -> tuple[list[Path], str]:
+    """The pictures under a folder, as `find_images`, and one sentence that names what is left out; "" if nothing is.
+
+    A folder that is linked more than once is looked through once, and a link that leads back up is not followed.
+    """
+    pictures, left_out, seen = [], Counter(), set()
+    closed = ["a folder that may not be opened"]
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=lambda error: left_out.update(closed)):
+        status = os.stat(root)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        here = os.path.realpath(root)
+        for name in list(folders):
+            there = os.path.realpath(os.path.join(root, name))
+            above = Path(here).is_relative_to(there)
+            left_out.update(["a link to a folder above it"] * above)
+            if above or is_hidden(name):
+                folders.remove(name)
+        for path in (Path(root, name) for name in files if not is_hidden(name)):
+            ending, regular = path.suffix.lower(), path.is_file()
+            if regular and ending in EXTENSIONS:
+                pictures.append(path)
+            else:
+                left_out[(ending or "without an ending") if regular else odd_kind(path)] += 1
+    return sorted(pictures), in_words(folder, left_out)
+
+
+def in_words(folder: Path | str, left_out: Counter) -> str:
+    if not left_out:
+        return ""
+    kinds = [
+        f"{count} {kind}" + (f" ({how})" if (how := remedy(kind)) else "") for kind, count in left_out.most_common()
+    ]
+    more = [f"and {sum(count for _, count in left_out.most_common()[9:])} of other kinds"] if len(kinds) > 9 else []
+    return f"Left out in '{folder}', since they are no pictures that can be read: {', '.join(kinds[:9] + more)}."
+
+
+def odd_kind(path: Path) -> str:
+    return "a link that leads nowhere" if path.is_symlink() and not path.exists() else "a pipe or a device"
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder was not put there by a person: `.thumbnails`, `.ipynb_checkpoints`, `__MACOSX` …"""
+    return name.startswith(".") or name in HIDDEN
 
 
 @cache
 def say_once(text: str) -> None:
     print(text, file=sys.stderr)
+
+
+def existing_file(path: Path | str) -> Path:
+    """A file that can be opened without waiting for anybody: no folder, pipe or device.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is something else, or cannot be looked at; one sentence.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"There is no file '{path}'.") from None
+    except (OSError, ValueError) as error:  # a circle of links, a name that is too long, a zero byte
+        raise ValueError(f"'{path}' cannot be opened ({getattr(error, 'strerror', 0) or error}).") from None
+    if stat.S_ISDIR(mode):
+        raise ValueError(f"'{path}' is a folder: give the file itself.")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"'{path}' is a pipe or a device: give a file.")
+    return path
 
 
 def output_folder(path: Path | str) -> Path:
@@ -43,6 +106,8 @@ def output_folder(path: Path | str) -> Path:
         ValueError: if it is a file, lies under one, or may not be written to.
     """
     path = Path(path)
+    if lost := next((p for p in (path, *path.absolute().parents) if p.is_symlink() and not p.exists()), None):
+        raise ValueError(f"The output folder '{path}' needs '{lost}', a link that leads nowhere: choose another --out.")
     there = next((p for p in (path, *path.absolute().parents) if p.exists()), path)  # how far the path leads today
     if not there.is_dir():
         what = "is a file" if there == path else f"lies under '{there}', which is a file"
@@ -50,6 +115,19 @@ def output_folder(path: Path | str) -> Path:
     if not os.access(there, os.W_OK | os.X_OK):
         raise ValueError(f"The output folder '{path}' cannot be written to: choose another --out.")
     return path
+
+
+def part_of(path: Path) -> Path:
+    """Where a file is written before it is whole: beside it, under a name that is never too long."""
+    return path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.part")
+
+
+def numbered(name: Path, number: int) -> Path:
+    """The name with "-<number>" before its ending, shortened where it would be too long."""
+    stem, tail = name.stem, f"-{number}{name.suffix}"
+    while len(os.fsencode(stem + tail)) > LONGEST_NAME:
+        stem = stem[:-1]
+    return name.with_name(stem + tail)
 
 
 def some(names: list[str]) -> str:

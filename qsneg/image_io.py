@@ -3,7 +3,9 @@
 python -c "from qsneg.image_io import read, resize_short; resize_short(read('photo.jpg'), 256).save('small.png')"
 """
 
+import contextlib
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,17 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"}
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM")  # none that runs another program
+from qsneg import bit_depths, memory_limits
+from qsneg.bit_depths import NOTE, Note
+from qsneg.colour_profiles import to_srgb
+from qsneg.filesystem import existing_file, find_images, say_once
+from qsneg.memory_limits import TooLarge, short_size
+from qsneg.picture_formats import FORMATS
+
 MAX_PIXELS = 175_000_000  # above about this, Pillow refuses too
+SMALL = 64 << 20  # bytes for which it is not worth asking how much memory is free
+DECODER_BYTES = {"JPEG2000": 16, "AVIF": 12, "WEBP": 12, "HEIF": 12}  # per pixel, in the decoders themselves
+CPU = torch.device("cpu")
 
 UPRIGHT = {  # the value of EXIF's orientation, 0x0112: what makes such a picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -22,96 +32,173 @@ UPRIGHT = {  # the value of EXIF's orientation, 0x0112: what makes such a pictur
 }  # fmt: skip
 
 
-def read(path: Path | str) -> Image.Image:
-    """Read a picture as upright RGB (see `upright_rgb`), up to `MAX_PIXELS` pixels.
+class TooManyPixels(ValueError):
+    """A picture with more pixels than are read."""
+
+
+def read(
+    path: Path | str, white: float | None = None, short: int | None = None,
+    check: Callable[[tuple[int, int]], None] | None = None, max_pixels: int | None = None,
+) -> Image.Image:  # fmt: skip
+    """Read a picture as upright RGB (see `upright_rgb`), up to `max_pixels` pixels.
+
+    How many pixels there are and what they need in memory is read off the header: nothing is decoded before it is
+    known that there is room.
+
+    Args:
+        white: the value that is white in pictures of more than 8 bits; None: see `bit_depths`.
+        short: the shorter side in pixels that is wanted in the end. A JPEG that would not fit in memory is then decoded
+            at a half, a quarter or an eighth of its size, never below that.
+        check: called with the upright width and height before anything is decoded; it may raise TooLarge.
 
     Raises:
         FileNotFoundError: if there is no such file.
+        TooManyPixels, TooLarge: (ValueErrors) if it is too large for `max_pixels`, or for the memory.
         ValueError: if it cannot be read, with the reason.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"'{path}' is a folder, not a picture.")
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file '{path}'.")
-    Image.init()
-    formats = [f for f in FORMATS if f in Image.OPEN]
+    with opened(path, max_pixels) as image:
+        if check:
+            check(header_size(image))
+        return _upright(image, white, short)
+
+
+@contextlib.contextmanager
+def opened(path: Path | str, max_pixels: int | None = None) -> Iterator[Image.Image]:
+    """A picture of which only the header has been read. Raises as `read` does, there and while it is in use."""
+    path = existing_file(path)
     try:
-        with warnings.catch_warnings():  # a large picture is no reason to warn; too large a one is refused below
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=formats) as image:
-                if not (reason := _bad_size(image)):
-                    image.load()
-                    return upright_rgb(image)
+        with warnings.catch_warnings():  # a large picture is no reason to warn; too large a one is refused
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS) as image:
+                if reason := _bad_size(image, max_pixels or MAX_PIXELS):
+                    raise TooManyPixels(f"'{path}' cannot be read as a picture: {reason}.")
+                yield image
+                return
+    except (TooManyPixels, TooLarge):
+        raise
     except UnidentifiedImageError:
-        reason = f"it is none of {', '.join(formats)}, or it is damaged"
+        reason = f"it is none of {', '.join(FORMATS)}, or it is damaged"
     except Image.DecompressionBombError:
         reason = f"it has more than {MAX_PIXELS / 1e6:.0f} megapixels, so make it smaller first"
+        raise TooManyPixels(f"'{path}' cannot be read as a picture: {reason}.") from None
     except Exception as error:  # on broken bytes decoders raise nearly anything: OSError, SyntaxError, struct.error…
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     raise ValueError(f"'{path}' cannot be read as a picture: {reason}.")
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
-    """Any PIL image as a new, upright, 8-bit RGB image.
+def upright_rgb(
+    image: Image.Image, white: float | None = None, short: int | None = None, max_pixels: int | None = None
+) -> Image.Image:
+    """Any PIL image as a new, upright, 8-bit RGB image in sRGB, without any of the notes that came with it.
 
-    The first frame of an animation is taken, the EXIF rotation applied and alpha laid on white. Grey of 16 or
-    32 bits and floats are scaled by the white that their values suggest (see `_grey_to_bytes`), not clipped.
+    The first frame of an animation is taken, the EXIF rotation applied (once: it is gone afterwards), an embedded
+    colour profile converted and alpha laid on white. Grey and colours of 16 or 32 bits and floats are scaled as
+    `bit_depths` says; where that is the picture's own range, a sentence about it is in `info["note"]`. `white`, `short`
+    and `max_pixels` are as in `read`.
 
     Raises:
-        ValueError: if it has no pixels, more than `MAX_PIXELS`, colours that Pillow does not convert to RGB, or was
-            opened from a file whose pixels cannot be decoded.
+        TooManyPixels, TooLarge: (ValueErrors) if it has more than `max_pixels`, or does not fit in memory.
+        ValueError: if it has no pixels, colours that Pillow does not convert to RGB, or was opened from a file whose
+            pixels cannot be decoded.
     """
-    if reason := _bad_size(image):
-        raise ValueError(f"This picture cannot be used: {reason}.")
+    if reason := _bad_size(image, max_pixels or MAX_PIXELS):
+        raise TooManyPixels(f"This picture cannot be used: {reason}.")
     try:
-        if image.tell() != 0:
-            image.seek(0)
-        image.load()
+        return _upright(image, white, short)
+    except TooLarge:
+        raise
     except Exception as error:  # anything, as in `read`
-        raise ValueError(f"This picture cannot be used: {str(error) or type(error).__name__}.") from None
+        raise ValueError(f"This picture cannot be used: {str(error).rstrip('.') or type(error).__name__}.") from None
+
+
+def _upright(image: Image.Image, white: float | None, short: int | None) -> Image.Image:
+    check_decodes(image, short)
+    if getattr(image, "is_animated", False) and image.tell() != 0:
+        image.seek(0)
+    flat, found = bit_depths.eight_bits(image, white)
     orientation = _orientation(image)  # after loading, since TIFF files are turned by it
-    if image.mode.startswith("I") or image.mode == "F":
-        grey = _grey_to_bytes(np.asarray(image), sixteen=image.mode.startswith("I;16") or image.format == "PNG")
-        rgb = Image.fromarray(grey).convert("RGB")
-    elif image.has_transparency_data or image.mode == "RGBa":
-        rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-        rgb = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    profile, note = image.info.get("icc_profile"), image.info.get(NOTE)
+    note = found or (note if isinstance(note, Note) else None)  # a file's own text of that name is none of ours
+    flat = flat.convert("LA") if flat.mode == "La" else flat
+    if flat.has_transparency_data or flat.mode == "RGBa":
+        rgba = flat if flat.mode == "RGBA" else flat.convert("RGBA")
+        colours = flat.getchannel("L") if flat.mode == "LA" else rgba.convert("RGB")
+        rgb = Image.new("RGB", flat.size, "white")
+        rgb.paste(to_srgb(colours, profile), mask=rgba.getchannel("A"))
     else:
-        rgb = image.convert("RGB")
-    return rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb
+        rgb = to_srgb(flat.convert("RGB") if flat.mode in ("P", "PA") else flat, profile)
+    rgb = rgb.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else rgb.copy() if rgb is image else rgb
+    rgb.info = {NOTE: note} if note else {}
+    return rgb
 
 
-def _bad_size(image: Image.Image) -> str | None:
+def header_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height as they will be when it is upright, without decoding it (a PNG's may be the other way round)."""
+    turned = image.format in ("JPEG", "MPO", "WEBP", "AVIF") and _orientation(image) >= 5  # TIFF's are turned already
+    return image.size[::-1] if turned else image.size
+
+
+def decoding_bytes(image: Image.Image) -> int:
+    """What making a picture upright RGB takes at most, in bytes, by its header.
+
+    Measured as the growth of the largest resident size, at 24 megapixels: see `tests/test_image_io.py`.
+    """
+    stored = {"1": 1, "L": 1, "P": 1}.get(image.mode, 2 if image.mode.startswith("I;16") else 4)
+    deep = stored == 2 or image.mode in ("I", "F") or bit_depths.deep_rawmode(image) is not None
+    alpha = image.has_transparency_data or image.mode in ("La", "RGBa")
+    turned = header_size(image) != image.size
+    each = stored + 4 + 10 * alpha + 16 * deep + 4 * turned + DECODER_BYTES.get(image.format, 0)
+    return (each + 6 * bool(image.info.get("progressive"))) * image.width * image.height
+
+
+def check_decodes(image: Image.Image, short: int | None = None) -> None:
+    """Refuse what does not fit in memory; a JPEG of which less is wanted is set to decode at a half to an eighth.
+
+    Raises:
+        TooLarge: if it does not fit.
+    """
+    if (needed := decoding_bytes(image)) <= SMALL or needed <= (free := memory_limits.free_bytes(CPU)):
+        return
+    width, height = image.size
+    for factor in (2, 4, 8) if short and image.format in ("JPEG", "MPO") else ():
+        if needed <= free * factor**2 and min(width, height) // factor >= short:
+            image.draft(image.mode, (width // factor, height // factor))
+            return
+    needed, free = map(memory_limits.in_words, (needed, free))
+    raise TooLarge(
+        f"Reading a picture of {width}×{height} pixels needs about {needed} of memory and {free} are free: make the "
+        "picture smaller, or free some memory."
+    )
+
+
+def _bad_size(image: Image.Image, max_pixels: int) -> str | None:
     """Why a picture of this size is not read; None where it is."""
     width, height = image.size
     if width < 1 or height < 1:
         return f"it has {width}×{height} pixels"
-    if width * height > MAX_PIXELS:
-        limit = f"at most {MAX_PIXELS / 1e6:.0f} are read"
+    if width * height > max_pixels:
+        limit = f"at most {max_pixels / 1e6:.0f} are read"
         return f"it has {width * height / 1e6:.0f} megapixels and {limit}, so make it smaller first"
     return None
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 to 8; 1 where it is missing or its block is damaged."""
+    """EXIF's (or XMP's) orientation, 1 to 8; 1 where it is missing or its block is damaged."""
     try:
         return int(image.getexif().get(0x0112, 1))
     except Exception:  # the pixels are fine: a broken note beside them is no reason to refuse them
         return 1
 
 
-def _grey_to_bytes(values: np.ndarray, sixteen: bool = False) -> np.ndarray:
-    """Grey of any depth, H×W, to 8 bits.
-
-    White is 65535 where the file says 16 bits; else it is the first of 1 (floats), 255, 65535 that the largest value
-    does not exceed by more than a tenth, and beyond those the largest value. NaN is black.
-    """
-    whites = (65535,) if sixteen else (1, 255, 65535) if values.dtype.kind == "f" else (255, 65535)
-    values = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=np.inf, neginf=-np.inf)
-    peak = float(values.max(initial=0.0, where=np.isfinite(values)))
-    white = next((w for w in whites if peak <= 1.1 * w), peak)
-    return (values / white * 255).round().clip(0, 255).astype(np.uint8)
+def readable(folder: Path | str) -> Iterator[Image.Image]:
+    """The pictures of a folder that can be read, one after the other; what cannot is named on stderr, once."""
+    for path in find_images(folder):
+        try:
+            picture = read(path)
+        except ValueError as error:
+            say_once(f"Skipped: {error}")
+        else:
+            yield picture
 
 
 def to_tensor(image: Image.Image) -> Tensor:
@@ -131,19 +218,6 @@ def to_image(x: Tensor) -> Image.Image:
     x = x.detach().reshape(x.shape[-3:]).float()  # 3×H×W
     array = ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return Image.fromarray(array.permute(1, 2, 0).cpu().numpy())
-
-
-def short_size(size: tuple[int, int], short: int) -> tuple[int, int]:
-    """Width and height, in pixels, of a picture of `size` made so that its shorter side is `short`.
-
-    Raises:
-        ValueError: if `short` is less than 1 or no whole number.
-    """
-    if isinstance(short, bool) or short != int(short) or short < 1:
-        raise ValueError(f"The size is the shorter side in pixels, a whole number of at least 1, not {short}.")
-    width, height = size
-    scale = short / min(size)
-    return max(int(short), round(width * scale)), max(int(short), round(height * scale))
 
 
 def resize_short(image: Image.Image, short: int) -> Image.Image:

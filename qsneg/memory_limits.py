@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 import torch
 
 from qsneg import device as devices
-from qsneg.image_io import short_size
 
 MIN_SIDE = 16  # pixels: smaller pictures are padded to it, so that the bottleneck is 4×4 at least
 
@@ -22,6 +21,19 @@ class TooLarge(ValueError):
 
 def padded_side(side: int, margin: int = 0) -> int:
     return max(MIN_SIDE, -(-(side + 2 * margin) // 4) * 4)
+
+
+def short_size(size: tuple[int, int], short: int) -> tuple[int, int]:
+    """Width and height, in pixels, of a picture of `size` made so that its shorter side is `short`.
+
+    Raises:
+        ValueError: if `short` is less than 1 or no whole number.
+    """
+    if isinstance(short, bool) or short != int(short) or short < 1:
+        raise ValueError(f"The size is the shorter side in pixels, a whole number of at least 1, not {short}.")
+    width, height = size
+    scale = short / min(size)
+    return max(int(short), round(width * scale)), max(int(short), round(height * scale))
 
 
 BYTES = {torch.channels_last: 20, torch.contiguous_format: 28}

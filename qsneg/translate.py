@@ -20,9 +20,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from qsneg import device as devices
-from qsneg.filesystem import find_images, output_folder
-from qsneg.image_io import read, resize_short, short_size, to_image, to_tensor, upright_rgb
-from qsneg.memory_limits import TooLarge, check_fits, padded_side
+from qsneg.filesystem import existing_file, look_through, numbered, output_folder, part_of
+from qsneg.image_io import NOTE, header_size, read, resize_short, to_image, to_tensor, upright_rgb
+from qsneg.memory_limits import TooLarge, check_fits, padded_side, short_size
 from qsneg.weights import Weights
 from qsneg.weights import load as load_weights
 
@@ -57,30 +57,43 @@ class Translator:
         self.layout = devices.layout(self.device)
         weights.generator.to(self.device, memory_format=self.layout)
 
-    def translate(self, image: Image.Image, size: int | None = None, margin: int = MARGIN) -> Image.Image:
+    def translate(
+        self, image: Image.Image, size: int | None = None, margin: int = MARGIN, white: float | None = None
+    ) -> Image.Image:
         """Translate a picture of any kind (see `image_io.upright_rgb`), 1×1 pixels and more, to an RGB image.
 
         `size` is the shorter side of the result in pixels: the picture is resized to it before it is translated,
         its aspect ratio kept. Without it, the result has the size of the upright picture. `margin`, in pixels, is how
         far the picture is continued by its mirror image on every side while it is translated, so that no frame shows;
-        with 0 the result is the generator's plain output, that of `translate_tensor`.
+        with 0 the result is the generator's plain output, that of `translate_tensor`. `white` is the value that is
+        white in a picture of more than 8 bits, see `qsneg.bit_depths`.
 
         Raises:
             TooLarge: (a ValueError) if it would not fit in memory, naming the largest `size` that would.
             ValueError: if the picture cannot be read as RGB, `size` is no whole number of at least 1, or `margin` none
                 of at least 0 that is divisible by 4.
         """
-        return to_image(self._forward(to_tensor(self.prepare(image, size, margin)), margin))
+        return to_image(self._forward(to_tensor(self.prepare(image, size, margin, white=white)), margin))
 
-    def prepare(self, image: Image.Image, size: int | None, margin: int, width: int | None = None) -> Image.Image:
+    def prepare(
+        self,
+        image: Image.Image,
+        size: int | None,
+        margin: int,
+        width: int | None = None,
+        white: float | None = None,
+    ) -> Image.Image:
         """The picture as it is translated: upright RGB, brought to `size`. `width` is what it is to fit in memory for,
         in units of the generator's width; None takes the generator's. Raises as `translate` does."""
+        self.check(header_size(image), size, margin, width)  # before it is decoded, and made that large
+        image = upright_rgb(image, white, size)
+        return resize_short(image, min(image.size) if size is None else size)
+
+    def check(self, shape: tuple[int, int], size: int | None, margin: int, width: int | None = None) -> None:
+        """Raises what `prepare` would on a picture of that width and height: ValueError, or TooLarge."""
         check_margin(margin)
-        image = upright_rgb(image)
-        short = min(image.size) if size is None else size
-        target = short_size(image.size, short)
-        check_fits(target, width or self.config.width, self.device, margin=margin)  # before it is made that large
-        return resize_short(image, short)
+        target = short_size(shape, min(shape) if size is None else size)
+        check_fits(target, width or self.config.width, self.device, margin=margin)
 
     def translate_tensor(self, x: Tensor, margin: int = 0) -> Tensor:
         """Translate a batch B×3×H×W in [-1, 1], any H and W from 1, to the same shape, range and device, in float32.
@@ -188,10 +201,12 @@ def mirrored(side: int, length: int, start: int = 0) -> Tensor:
 
 @dataclass
 class Report:
-    """What became of the files: `done` are the pictures written, `failed` the ones given, each with one sentence."""
+    """What became of the files: `done` are the pictures written, `failed` the ones given, each with one sentence;
+    `notes` say what was left out, and which pictures were shown in their own range."""
 
     done: list[Path] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def translate_files(
@@ -204,6 +219,7 @@ def translate_files(
     progress: bool = True,
     margin: int = MARGIN,
     precision: str = "float32",
+    white: float | None = None,
 ) -> Report:
     """Translate pictures and, recursively, folders of pictures into the folder `out`, whose structure is theirs.
 
@@ -212,7 +228,8 @@ def translate_files(
     inside a folder to translate, what is in it is not translated. What cannot be read or does not fit is reported,
     and the rest is done.
 
-    Args: `size` and `margin` as in `Translator.translate`; `checkpoint`, `device`, `folder`, `precision` as in `load`.
+    Args: `size`, `margin` and `white` as in `Translator.translate`; `checkpoint`, `device`, `folder` and `precision` as
+    in `load`.
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
@@ -222,15 +239,18 @@ def translate_files(
         short_size((1, 1), size)
     check_margin(margin)
     out = output_folder(out)
-    sources, failed = collect([paths] if isinstance(paths, (str, Path)) else paths, out)
-    report = Report(failed=failed)
+    report = Report()
+    sources = collect([paths] if isinstance(paths, (str, Path)) else paths, out, report)
     translator = load(checkpoint, device, folder, precision)
     for source, target in tqdm(plan(sources, out), desc=translator.title, unit="picture", disable=not progress):
         try:
-            result = translator.translate(read(source), size, margin)
+            picture = read(source, white, size, lambda shape: translator.check(shape, size, margin))
+            result = translator.translate(picture, size, margin)
         except (ValueError, FileNotFoundError) as error:
             report.failed.append((source, str(error)))
             continue
+        if NOTE in picture.info:
+            report.notes.append(f"'{source}': {picture.info[NOTE]}")
         try:
             save(result, target)
         except (ValueError, OSError) as error:
@@ -240,28 +260,34 @@ def translate_files(
     return report
 
 
-def collect(paths: Iterable[Path | str], out: Path) -> tuple[list[tuple[Path, Path]], list[tuple[Path, str]]]:
-    """The pictures meant by `paths`, each with its name relative to the folder given; and what is wrong with others.
+def collect(paths: Iterable[Path | str], out: Path, report: Report) -> list[tuple[Path, Path]]:
+    """The pictures meant by `paths`, each with its name relative to the folder given; what is wrong with others is
+    noted in the report.
 
     Raises:
         ValueError: if `out` is itself one of the folders.
     """
-    sources, failed = {}, []
+    sources = {}
     for path in map(Path, paths):
         if path.is_dir():
             if path.resolve() == out.resolve():
                 raise ValueError(f"'{out}' is a folder to translate and cannot be the output folder: choose another.")
             own = out.resolve() if out.resolve().is_relative_to(path.resolve()) else None
-            found = [p for p in find_images(path) if not (own and p.resolve().is_relative_to(own))]
+            found, left_out = look_through(path)
+            found = [p for p in found if not (own and p.resolve().is_relative_to(own))]
+            report.notes += [left_out] if left_out else []
             for p in found:
                 sources.setdefault(p.resolve(), (p, p.relative_to(path)))
             if not found:
-                failed.append((path, f"There are no pictures in the folder '{path}'."))
-        elif path.exists():
+                report.failed.append((path, f"There are no pictures in the folder '{path}'."))
+        elif path.is_file():
             sources.setdefault(path.resolve(), (path, Path(path.name)))
         else:
-            failed.append((path, f"There is no file or folder '{path}'."))
-    return list(sources.values()), failed
+            try:
+                existing_file(path)
+            except (ValueError, FileNotFoundError) as error:
+                report.failed.append((path, str(error).replace("no file", "no file or folder")))
+    return list(sources.values())
 
 
 def plan(sources: list[tuple[Path, Path]], out: Path) -> list[tuple[Path, Path]]:
@@ -276,7 +302,7 @@ def plan(sources: list[tuple[Path, Path]], out: Path) -> list[tuple[Path, Path]]
         number, target = 1, out / name.with_suffix(suffix(name))
         while str(target).casefold() in taken or target.resolve() in inputs:  # some file systems ignore case
             number += 1
-            target = out / name.with_name(f"{name.stem}-{number}{suffix(name)}")
+            target = out / numbered(name.with_suffix(suffix(name)), number)
         taken.add(str(target).casefold())
         targets[source] = target
     return [(source, targets[source]) for source, _ in sources]
@@ -290,7 +316,7 @@ def save(image: Image.Image, path: Path) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     options = {".png": dict(format="PNG"), ".webp": dict(format="WEBP", quality=95)}
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     try:
         image.save(part, **options.get(path.suffix.lower(), dict(format="JPEG", quality=95, subsampling=0)))
         os.replace(part, path)

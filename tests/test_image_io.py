@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps, PngImagePlugin
 
 from qsneg import image_io
 from qsneg.image_io import read, resize_short, short_size, to_image, to_tensor, upright_rgb
@@ -136,8 +136,9 @@ def test_grey_of_every_depth(dtype, factor):
     assert distance(upright_rgb(picture), Image.fromarray(grey()).convert("RGB")) <= 1
 
 
-def test_dark_16_bits_stay_dark():
-    assert upright_rgb(Image.fromarray(np.full((4, 4), 200, dtype=np.uint16))).getpixel((0, 0)) == (1, 1, 1)
+def test_dark_16_bits_stay_dark_where_white_is_said():
+    dark = Image.fromarray(np.full((4, 4), 200, dtype=np.uint16))
+    assert upright_rgb(dark, white=65535).getpixel((0, 0)) == (1, 1, 1)
 
 
 def test_float_tiff_with_holes(tmp_path):
@@ -188,6 +189,37 @@ def test_larger_than_pillow_reads(tmp_path):
     path.write_bytes(data)
     with pytest.raises(ValueError, match="megapixels"):
         read(path)
+
+
+XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="%d"/>
+</rdf:RDF></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp", "avif", "xmp.png", "xmp.jpg", "xmp.webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turned_once(tmp_path, orientation, suffix):
+    """Turned by what the file says, and then never again: by PIL's own turning, ours, gradio's."""
+    upright, path = ramp(32, 24), tmp_path / f"a.{suffix}"
+    stored, exif = upright if orientation == 1 else upright.transpose(BACK[orientation]), Image.Exif()
+    exif[0x0112] = orientation
+    notes = dict(exif=exif)
+    if suffix.startswith("xmp"):
+        notes = dict(xmp=(XMP % orientation).encode())
+        if suffix.endswith("png"):
+            notes = dict(pnginfo=PngImagePlugin.PngInfo())
+            notes["pnginfo"].add_itxt("XML:com.adobe.xmp", XMP % orientation)
+    quality = {} if suffix.endswith(("png", "tif")) else dict(quality=100)
+    stored.save(path, **notes, **quality)
+    once = read(path)
+    assert once.size == upright.size and np.abs(np.asarray(once, float) - np.asarray(upright)).mean() < 8
+    assert once.info == {} and 0x0112 not in once.getexif()
+    with Image.open(path) as opened, ImageOps.exif_transpose(opened) as turned:
+        assert image_io.header_size(opened) == upright.size or suffix.endswith("png")
+        for picture in (upright_rgb(once), upright_rgb(opened), upright_rgb(upright_rgb(opened)), upright_rgb(turned)):
+            assert distance(picture, once) == 0
+        opened.load()
+        assert distance(upright_rgb(opened), once) == 0 and distance(upright_rgb(opened.copy()), once) == 0
 
 
 def test_upright_rgb_leaves_the_original_alone():

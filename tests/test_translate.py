@@ -6,7 +6,7 @@ python -m pytest tests/test_translate.py
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 
 from qsneg import memory_limits, weights
 from qsneg.data import drawn_scenes
@@ -338,3 +338,51 @@ def test_progress_bar_and_missing_checkpoint(tmp_path, folder, capsys):
     assert "CUT: 100%" in capsys.readouterr().err
     with pytest.raises(FileNotFoundError, match="No weights called 'tiny/none'"):
         translate_files([tmp_path / "a.png"], "tiny/none", tmp_path / "out", device="cpu", folder=folder)
+
+
+def test_long_names_loops_and_pipes(tmp_path, folder):
+    import os
+
+    names = ["x" * 250 + ".png", "ä" * 125 + ".png", "y" * 250 + ".png", "y" * 250 + ".gif"]
+    for name in names:
+        (tmp_path / "in").mkdir(exist_ok=True)
+        ramp(16, 16).save(tmp_path / "in" / name)
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    os.mkfifo(tmp_path / "pipe.png")
+    report = run(folder, [tmp_path / "in", tmp_path / "round", tmp_path / "pipe.png"], tmp_path / "out")
+    assert len(report.done) == len(tree(tmp_path / "out")) == 4
+    assert {p.name: reason[-30:] for p, reason in report.failed}.keys() == {"round", "pipe.png"}
+    with pytest.raises(ValueError):
+        run(folder, [tmp_path / "in"], tmp_path / "round")
+
+
+def test_too_large_pictures_are_not_decoded(tmp_path, folder, monkeypatch):
+    """One that does not fit costs nothing, and the others of the batch are done."""
+    Image.new("1", (12_000, 12_000)).save(tmp_path / "large.png")
+    ramp().save(tmp_path / "small.png")
+    decoded, load = set(), ImageFile.ImageFile.load
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: decoded.add(self.size) or load(self))
+    monkeypatch.setattr(memory_limits, "free_bytes", lambda device: 300_000_000)
+    report = run(folder, [tmp_path], tmp_path / "out")
+    assert [p.name for p in report.done] == ["small.png"] and decoded == {(40, 24)}
+    assert "12000×12000" in report.failed[0][1]
+    report = run(folder, [tmp_path], tmp_path / "out", size=16)  # whose reading alone needs more than there is
+    assert "Reading a picture of 12000×12000 pixels needs about" in report.failed[0][1] and decoded == {(40, 24)}
+
+
+def test_a_large_jpeg_is_decoded_smaller_where_memory_is_short(tmp_path, folder, monkeypatch):
+    ramp(4000, 3000).save(tmp_path / "a.jpg")
+    whole = read(tmp_path / "a.jpg")
+    monkeypatch.setattr(memory_limits, "free_bytes", lambda device: 40_000_000)
+    assert read(tmp_path / "a.jpg", short=300).size == (2000, 1500) and whole.size == (4000, 3000)
+    assert run(folder, [tmp_path / "a.jpg"], tmp_path / "out", size=16).failed == []
+    with pytest.raises(TooLarge, match="Reading a picture of 4000×3000 pixels"):
+        read(tmp_path / "a.jpg")
+
+
+def test_notes_and_white(tmp_path, folder):
+    Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64)).save(tmp_path / "deep.tif")
+    (tmp_path / "notes.txt").write_text("-")
+    report = run(folder, [tmp_path], tmp_path / "out")
+    assert "1 .txt" in report.notes[0] and "deep.tif': Nothing says which value is white" in report.notes[1]
+    assert run(folder, [tmp_path / "deep.tif"], tmp_path / "out", white=4095).notes == []

@@ -16,7 +16,8 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from qsneg.data.download import on_disk, room, write
-from qsneg.image_io import EXTENSIONS
+from qsneg.filesystem import is_hidden
+from qsneg.picture_formats import EXTENSIONS
 
 PLAIN = {name: name for name in ("trainA", "trainB", "testA", "testB")}  # folder in the archive: folder of the set
 MAX_FILES = 1_000_000  # entries of an archive
@@ -110,7 +111,7 @@ def trusted(archive: Path, info: zipfile.ZipInfo) -> str:
 
 def wanted(parts: tuple[str, ...]) -> bool:
     """Whether an entry is a picture that a person put there; macOS adds hidden companions."""
-    return Path(parts[-1]).suffix.lower() in EXTENSIONS and not any(p.startswith(".") for p in parts)
+    return Path(parts[-1]).suffix.lower() in EXTENSIONS and not any(map(is_hidden, parts))
 
 
 def find_root(archive: Path, names: list[str], layout: dict[str, str]) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ would, with any number of worker processes.
 """
 
 import io
-import warnings
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,8 +18,10 @@ from torch import Tensor
 
 from qsneg.config import DRAWN, TrainConfig
 from qsneg.data import drawn_scenes
-from qsneg.filesystem import find_images, some
-from qsneg.image_io import EXTENSIONS, read, resize_short
+from qsneg.filesystem import look_through, say_once, some
+from qsneg.image_io import TooManyPixels, check_decodes, opened, read, resize_short
+from qsneg.memory_limits import TooLarge
+from qsneg.picture_formats import EXTENSIONS
 
 CACHE_BYTES = 1 << 30  # resized pictures kept in memory while a domain fits
 
@@ -45,14 +46,20 @@ def check_folder(
             raise ValueError(
                 f"'{folder}' has no folder '{domain}': put the pictures of each domain into trainA and trainB."
             )
-        found[domain] = find_images(folder / domain)
+        found[domain], left_out = look_through(folder / domain)
         if not found[domain]:
-            raise ValueError(f"'{folder / domain}' holds no pictures (looked for {', '.join(sorted(EXTENSIONS))}).")
+            endings = ", ".join(sorted(EXTENSIONS))
+            raise ValueError(f"'{folder / domain}' holds no pictures (looked for {endings}). {left_out}".strip())
+        if left_out:
+            say_once(left_out)
         for path in found[domain]:
             try:
-                with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # warnings of large pictures
+                with opened(path) as image:
                     size = image.size
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+                    check_decodes(image, crop)
+            except (TooLarge, TooManyPixels) as error:
+                raise ValueError(f"'{path}': {error} Remove it, or replace it.") from None
+            except (ValueError, OSError):
                 unreadable.append(f"'{path}'")
             else:
                 if min(size) < crop:
@@ -97,7 +104,7 @@ class Domain:
         if self.config.data == DRAWN:
             seed = drawn_scenes.scene_seed("train", self.letter, index, self.config.seed)
             return drawn_scenes.draw(seed, short, self.letter)
-        return np.asarray(resize_short(read(self.paths[index]), short))
+        return np.asarray(resize_short(read(self.paths[index], short=short), short))
 
     def size_of(self, index: int, rng: np.random.Generator) -> int:
         """The short side that picture `index` is brought to."""

@@ -21,7 +21,8 @@ from tqdm import tqdm
 from qsneg import device as devices
 from qsneg.config import DRAWN
 from qsneg.evaluation.table import COLUMNS, TRUTH, dot_plot, examples, legend, markdown_table
-from qsneg.filesystem import find_images, output_folder, readable
+from qsneg.filesystem import find_images, output_folder
+from qsneg.image_io import readable
 from qsneg.metrics import fidelity, segmenter, structure
 from qsneg.metrics.score import Recorder, Translate, figures, sliced_wasserstein, squares
 from qsneg.rendering.colormaps import colour_of

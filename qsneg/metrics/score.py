@@ -24,8 +24,8 @@ from torch.nn import functional as F
 
 from qsneg.config import DRAWN
 from qsneg.data import drawn_scenes
-from qsneg.filesystem import find_images, readable
-from qsneg.image_io import square
+from qsneg.filesystem import find_images
+from qsneg.image_io import readable, square
 
 Translate = Callable[[Tensor], Tensor]  # B×3×H×W in [-1, 1] to the same
 

@@ -34,8 +34,8 @@ from qsneg import device as devices
 from qsneg import methods
 from qsneg.config import DRAWN, LOSS_WEIGHTS, ModelConfig, TrainConfig
 from qsneg.data.unpaired import Unpaired, check_folder
-from qsneg.filesystem import output_folder, readable
-from qsneg.image_io import resize_short, to_image, to_tensor
+from qsneg.filesystem import output_folder
+from qsneg.image_io import readable, resize_short, to_image, to_tensor
 from qsneg.metrics.score import Recorder, figures
 from qsneg.metrics.structure import agreements
 from qsneg.rendering.sample_pictures import for_film

@@ -547,3 +547,14 @@ def test_a_run_that_averaged_the_generator_alone_goes_on(tmp_path):
     )
     again.run(progress=False)
     assert again.step == 6
+
+
+def test_pictures_too_large_are_refused_by_their_headers(tmp_path, monkeypatch):
+    from qsneg import memory_limits
+
+    for domain in ("trainA", "trainB"):
+        (tmp_path / domain).mkdir()
+        Image.new("1", (12_000, 12_000)).save(tmp_path / domain / "large.png")
+    monkeypatch.setattr(memory_limits, "free_bytes", lambda device: 100_000_000)
+    with pytest.raises(ValueError, match="large.png': Reading a picture of 12000×12000 pixels needs about"):
+        check_folder(tmp_path, 64)
