@@ -12,7 +12,21 @@ heads, which imported generators may lack.
 """
 
 from qsneg.inspect.features import Grid, View, observe
+from qsneg.inspect.forces import Forces, forces
 from qsneg.inspect.inspection import Inspection, inspect
 from qsneg.inspect.one_query import Attended, Query, attended, neighbours, query
 
-__all__ = ["Attended", "Grid", "Inspection", "Query", "View", "attended", "inspect", "neighbours", "observe", "query"]
+__all__ = [
+    "Attended",
+    "Forces",
+    "Grid",
+    "Inspection",
+    "Query",
+    "View",
+    "attended",
+    "forces",
+    "inspect",
+    "neighbours",
+    "observe",
+    "query",
+]
