@@ -90,8 +90,8 @@ def family_card(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str
 Figures are relative to the untranslated pictures (1 = nothing done): `background` and `luminance` are the errors
 against the true counterparts of drawn test scenes, `swd` the sliced Wasserstein distance to the target domain's test
 pictures; `edges` and `self_similarity` are correlations with the source (1 = all of its structure kept). "Last" is the
-shipped model, measured on all test pictures; "best" the least `background` or `swd` measured, on the way on the first
-64 test pictures.
+shipped model, measured on all test pictures{measured(cards)}; "best" the least `background` or `swd` measured, on the
+way on the first 64 test pictures.
 All are generators of width {first[0].width} with {first[0].blocks} blocks, trained on {crops}-pixel crops; what is
 shipped is the exponential moving average of the generator, in float16.
 
@@ -116,6 +116,12 @@ of the code; elsewhere, and with later versions, weights differ in rounding.
 
 ![Losses and figures during training](curves.png)
 """
+
+
+def measured(cards: list[dict]) -> str:
+    """How the last figures were measured, where the cards of a family agree on it."""
+    said = {card.get("measured", "") for card in cards}
+    return f", as people see it, {said.pop()}" if len(said) == 1 and "" not in said else ""
 
 
 def models(target: Path, methods: list[str]) -> dict[str, Translator]:

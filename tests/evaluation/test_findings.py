@@ -40,8 +40,8 @@ def test_findings(tmp_path):
     assert list(read_studies(tmp_path)) == ["fam/cut", "fam/negcut"]
     text = findings(tmp_path)
     assert "7 scenes for each model" in text
-    said = "In 1 of 2 models anchors lie on animals more often than chance at both layers, global and local alike, in 1 "
-    assert said in text
+    said = "In 1 of 2 models anchors lie on animals more often than chance at both layers, global and local alike, "
+    assert said + "in 1 less often" in text
     assert "These four are not independent" in text and "of each method and family there is one run" in text
     assert (
         "lie on animals more often than global anchors do at layer 12 in 1 of 2 models (less often in 1 of 2)" in text
