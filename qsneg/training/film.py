@@ -1,6 +1,7 @@
 """The training film: what the generator does to four fixed pictures at about 20 log-spaced steps.
 
-Every frame holds, for each picture, the translation, the entropy map and the 256 anchors at layers 12 and 16.
+Every frame holds, for each picture, the translation, the entropy map and the 256 anchors at layers 12 and 16. Pictures
+are translated as people see them, with a mirrored margin (films of before, those of the shipped weights, have none).
 A film is a folder beside the weights: `<method>.film/` with one WebP strip of the four translations per
 frame (`0000500.webp`), the strip of sources (`source.webp`), and `film.npz`:
 
@@ -25,6 +26,7 @@ from PIL import Image
 from qsneg.attention import global_entropy
 from qsneg.image_io import read, to_image, to_tensor
 from qsneg.networks import Generator
+from qsneg.translate import MARGIN, pad, unpad
 
 SIZE = 192  # side of a film picture
 LAYERS = (12, 16)
@@ -65,9 +67,10 @@ class Film:
         """Write the frame of `step`."""
         results, maps, anchors = [], [], []
         for image in self.images:
-            result, features = generator.translate_with_features(to_tensor(image).to(device), tuple(self.layers))
-            results.append(to_image(result))
-            logs = [global_entropy(f.float()).log for f in features]  # 1×L each
+            x, cells = pad(to_tensor(image).to(device), MARGIN), 2 * (SIZE // 4,)  # as people see it
+            result, features = generator.translate_with_features(x, tuple(self.layers))
+            results.append(to_image(unpad(result, (SIZE, SIZE), MARGIN)))
+            logs = [global_entropy(unpad(f.float(), cells, MARGIN // 4)).log for f in features]  # 1×L each
             maps.append(torch.cat(logs).cpu().numpy())
             anchors.append(torch.cat([log.topk(ANCHORS, largest=False).indices for log in logs]).cpu().numpy())
         strip(results).save(self.folder / f"{step:07d}.webp", quality=85)
