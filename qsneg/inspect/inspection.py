@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from qsneg import attention, methods
-from qsneg.config import check_mode
+from qsneg.config import ModelConfig, check_mode
 from qsneg.inspect.features import Grid, View
-from qsneg.losses import MASKED, diversity, patch_nce
+from qsneg.losses import MASKED, diversity, patch_nce, resemblance_weights, transport_weights
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,10 @@ def inspect(
 ) -> Inspection:
     """Selection, contrast and negatives of one layer.
 
-    The loss map is that of every position's own feature. Where QS-Attn attends, training contrasts other things: the
-    values gathered by the anchors' rows, in source and translation alike (section 3.2); `asked_loss` is that loss.
+    The loss map is that of every position's own feature, whose negatives all weigh the same. `asked_loss` is the loss
+    that is trained: where QS-Attn attends, of the values gathered by the anchors' rows, in source and translation alike
+    (section 3.2); of MoNCE and hDCE with their weights, as at the end of a training. Where training asks at the places
+    that the discriminator doubts, random ones stand for them.
 
     Args:
         view: from `observe`.
@@ -89,14 +91,12 @@ def inspect(
     nats, log = view.entropy(layer, mode, window)
     order = log.argsort(stable=True)
     rank = torch.empty_like(order).scatter_(0, order, torch.arange(length, device=order.device))
-    drawn = methods.Draws(seed).positions(layer, length, max(num, count)).to(view.device)
+    drawn = methods.Draws(seed).positions(layer, length, num)
 
     def field(t: Tensor) -> np.ndarray:
         return t.reshape(grid.shape).cpu().numpy()
 
-    found = (
-        {} if view.weights.lacks(negatives=True) else contrasts(view, layer, mode, count, window, drawn, seed, field)
-    )
+    found = {} if view.weights.lacks(negatives=True) else contrasts(view, layer, mode, count, window, seed, field)
     keys = length if mode == "global" else min(window, grid.shape[0]) * min(window, grid.shape[1])
     return Inspection(
         layer,
@@ -106,7 +106,7 @@ def inspect(
         field(log),
         field(rank),
         places(order[:num], grid.shape),
-        places(drawn[:num], grid.shape),
+        places(drawn, grid.shape),
         int((nats == 0).sum()),
         keys,
         **found,
@@ -130,28 +130,31 @@ def places(index: Tensor, shape: tuple[int, int]) -> np.ndarray:
     return np.stack(np.unravel_index(index.cpu().numpy(), shape), axis=1)
 
 
-def contrasts(view: View, layer: int, mode: str, count: int, window: int, drawn: Tensor, seed: int, field) -> dict:
+def contrasts(view: View, layer: int, mode: str, count: int, window: int, seed: int, field) -> dict:
     """The fields of `Inspection` that need heads; `field` makes an H×W array of L values."""
-    shape, asked = view.grid(layer).shape, drawn[:count]
-    negatives, positions = own_negatives(view, layer, mode, count, window, asked, seed)
-    similarity, loss = contrast(view, layer, negatives, positions)
+    shape, tau = view.grid(layer).shape, view.config.temperature
+    asked, generated = compared(view, layer, mode, count, window, seed), view.negatives(layer, seed, count)
+    rivals = (asked.keys, asked.at) if generated is None else (generated, None)
+    similarity, loss = contrast(view, layer, *rivals)
+    queries, keys, made = (t if t is None else t[None] for t in (asked.queries, asked.keys, generated))
+    trained = patch_nce(queries, keys, made, tau, reduction="none", **push(view.config, queries, keys))[0]
     found = {"similarity": field(similarity), "loss": field(loss), "probability": field((-loss).exp())}
-    if attends(view, layer):
-        g = gathered(view, layer, mode, count, window)
-        asked, trained = (
-            g.anchors,
-            patch_nce(g.queries[None], g.keys[None], None, view.config.temperature, reduction="none")[0],
-        )
-        found |= {"giver": places(g.giver, shape), "given": g.given.cpu().numpy()}
-    else:
-        trained = loss[asked]
-    if (generated := view.negatives(layer, seed, count)) is not None:
-        found |= {
-            "negatives": generated.cpu().numpy(),
-            "diversity": -float(diversity(generated[None])),
-            "nearest": places(view.nearest_negatives(layer, seed, count), shape),
-        }
-    return found | {"asked": places(asked, shape), "asked_loss": trained.cpu().numpy()}
+    found |= {"asked": places(asked.at, shape), "asked_loss": trained.cpu().numpy()}
+    if asked.giver is not None:
+        found |= {"giver": places(asked.giver, shape), "given": asked.given.cpu().numpy()}
+    if generated is not None:
+        found |= {"negatives": generated.cpu().numpy(), "diversity": -float(diversity(generated[None]))}
+        found["nearest"] = places(view.nearest_negatives(layer, seed, count), shape)
+    return found
+
+
+def push(config: ModelConfig, queries: Tensor, keys: Tensor) -> dict:
+    """What `patch_nce` is told of the negatives of 1×n×K queries and keys, by the methods that weigh them."""
+    if config.method == "monce":
+        return {"weights": transport_weights(queries, keys, config.transport)}
+    if config.method == "hdce":
+        return {"weights": resemblance_weights(keys, config.gamma_end), "decoupled": True}
+    return {}
 
 
 def attends(view: View, layer: int) -> bool:
@@ -159,49 +162,42 @@ def attends(view: View, layer: int) -> bool:
     return view.config.traits.selects and layer in view.config.attention_layers
 
 
-def own_negatives(
-    view: View, layer: int, mode: str, num: int, window: int, drawn: Tensor, seed: int
-) -> tuple[Tensor, Tensor | None]:
-    """The negatives that the model's own loss uses at this layer, M×K, and the positions they belong to (M, or None).
+class Compared(NamedTuple):
+    """What the model's training compares at a layer: n places, read in source and translation and projected."""
 
-    CUT: the keys at its random positions. QS-Attn, at its attention layers: the gathered values of its anchors.
-    NEGCUT: the generated ones, which belong to no position.
+    keys: Tensor  # n×K, from the source
+    queries: Tensor  # n×K, from the translation
+    at: Tensor  # n row-major positions
+    giver: Tensor | None = None  # n, where values are gathered: the position whose weight is largest in each row
+    given: Tensor | None = None  # n, that weight
+
+
+def compared(view: View, layer: int, mode: str, num: int, window: int, seed: int) -> Compared:
+    """`num` places that ask, and what is compared there, computed once.
+
+    CUT, NEGCUT and others: features at random places, those of the seed. QS-Attn at its attention layers: the anchors'
+    gathered values. Other methods that ask by entropy: features at the anchors.
     """
-    generated = view.negatives(layer, seed, num)
-    if generated is not None:
-        return generated, None
-    if attends(view, layer):
-        found = gathered(view, layer, mode, num, window)
-        return found.keys, found.anchors
-    return view.once(("keys", layer, num, seed), lambda: [view.projected(layer, "source", drawn)])[0], drawn
-
-
-class Gathered(NamedTuple):
-    """What QS-Attn contrasts at an attention layer: values gathered along the attention rows of n anchors."""
-
-    keys: Tensor  # n×K, from the source, projected
-    queries: Tensor  # n×K, from the translation by the source's rows, projected
-    anchors: Tensor  # n row-major positions
-    giver: Tensor  # n, the position whose weight is largest in each row
-    given: Tensor  # n, that weight
-
-
-def gathered(view: View, layer: int, mode: str, num: int, window: int) -> Gathered:
-    """The gathered values of `num` anchors, computed once."""
+    config, features = view.config, view.map(layer)
+    by_entropy = layer in config.attention_layers and (config.traits.selects or config.asking == "entropy")
 
     def make() -> list[Tensor]:
-        features, local = view.map(layer), mode == "local"
-        anchors = view.entropy(layer, mode, window)[1].argsort(stable=True)[None, :num]
-        rows = attention.local_rows(features, anchors, window) if local else attention.global_rows(features, anchors)
-        selection = attention.Selection(anchors, rows, window if local else None)
+        if by_entropy:
+            at = view.entropy(layer, mode, window)[1].argsort(stable=True)[:num]
+        else:
+            at = methods.Draws(seed).positions(layer, features.shape[2:].numel(), num).to(view.device)
+        if not attends(view, layer):
+            return [view.projected(layer, "source", at), view.projected(layer, "result", at), at]
+        selection = attention.select_at(features, at[None], mode, window)
         values = (view.heads(selection.route(view.map(layer, w)), view.number(layer))[0] for w in ("source", "result"))
-        given, giver = rows[0].max(-1)
-        if local:
-            around = attention.window_positions(anchors[0], tuple(features.shape[2:]), window)[0]
+        given, giver = selection.rows[0].max(-1)
+        if mode == "local":
+            around = attention.window_positions(at, tuple(features.shape[2:]), window)[0]
             giver = around.gather(1, giver[:, None])[:, 0]
-        return [*values, anchors[0], giver, given]
+        return [*values, at, giver, given]
 
-    return Gathered(*view.once(("gathered", layer, mode, num, window), make))
+    which = (mode, window) if by_entropy else (seed,)
+    return Compared(*view.once(("compared", layer, num, *which), make))
 
 
 def contrast(view: View, layer: int, negatives: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:

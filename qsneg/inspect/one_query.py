@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qsneg import methods
 from qsneg.config import check_mode
 from qsneg.inspect.features import View
-from qsneg.inspect.inspection import attends, gathered, how_many, places
+from qsneg.inspect.inspection import compared, how_many, places
 
 
 @dataclass(frozen=True)
@@ -96,13 +95,8 @@ def contrasted(
     index, count = view.index(layer, position)[0], how_many(view, layer, num)
     length = view.map(layer).shape[2:].numel()
     q, positive = (view.projected(layer, which, index)[0] for which in ("result", "source"))
-    giver = given = None
-    if attends(view, layer):
-        check_mode(mode := mode or view.config.attention)
-        keys, _, at, giver, given = gathered(view, layer, mode, min(count + 1, length), view.config.window)
-    else:
-        at = methods.Draws(seed).positions(layer, length, count + 1).to(view.device)
-        keys = view.once(("keys", layer, len(at), seed), lambda: [view.projected(layer, "source", at)])[0]
+    check_mode(mode := mode or view.config.attention)
+    keys, _, at, giver, given = compared(view, layer, mode, min(count + 1, length), view.config.window, seed)
     rest = (at != index).nonzero()[:count, 0]  # one more was drawn, in case one is the query's own position
     keys, at, giver, given = (v if v is None else v[rest] for v in (keys, at, giver, given))
     groups = {"positive": positive[None], "in_image": keys}

@@ -236,6 +236,33 @@ def test_the_loss_that_is_trained_agrees_with_the_fixture(name, mode, monkeypatc
         assert seen[4].loss[tuple(seen[4].asked.T)].mean() != pytest.approx(seen[4].asked_loss.mean(), rel=0.01)
 
 
+@pytest.mark.parametrize(
+    "method, settings",
+    [("cut", {}), ("cut", {"queries": "entropy"}), ("negcut", {}), ("qs-attn", {}), ("monce", {}), ("hdce", {})],
+)
+def test_the_loss_that_is_trained_is_that_of_the_method(method, settings, monkeypatch):
+    """`asked_loss` against the loss that the method itself computes from the same features and draws."""
+    model = Translator(tiny(method, **settings), "cpu")
+    view = observe(model, Image.fromarray(np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8)))
+    trained = methods.create(view.config)
+    for name, net in view.weights.parts().items():
+        getattr(trained, name).load_state_dict(net.state_dict())
+    trained.progress = 1.0  # hDCE's weights are those of the end
+    i = view.number(16)
+    with torch.no_grad():
+        monkeypatch.setattr(
+            trained.draws, "positions", lambda layer, length, num: methods.Draws(5).positions(layer, length, num)
+        )
+        p = trained.contrast(
+            *([view.map(layer, which) for layer in view.config.layers] for which in ("source", "result")), []
+        )
+        p = methods.Pass([p.queries[i]], [p.keys[i]], p.means and [p.means[i]])
+        negatives = view.negatives(16, 5)
+        expected = trained.nce(p, None if negatives is None else [negatives[None]])
+    got = inspect(view, 16, view.config.attention, seed=5)
+    assert got.asked_loss.mean() == pytest.approx(float(expected), rel=1e-4)
+
+
 @pytest.mark.parametrize("mode", ["global", "local", "local+global"])
 def test_where_gathered_values_come_from(views, mode):
     view = views["qs-attn"]
