@@ -261,7 +261,7 @@ def inspect(
     precision: Precision = "float32",
 ):
     """Look inside: entropies, anchors, contrast, negatives of one picture, as arrays and overlays."""
-    from qsneg.rendering.report import inspect_file
+    from qsneg.pages.inspect_file import inspect_file
     from qsneg.translate import load
 
     model = load(checkpoint, device, precision=precision)
@@ -360,7 +360,7 @@ def bench(
     device: str = "auto",
     profile: Annotated[bool, typer.Option("--profile", help="also print where a step's time goes")] = False,
     inspection: Annotated[
-        bool, typer.Option("--inspection", help="time inspection instead: entropies, a click")
+        bool, typer.Option("--inspection", help="time inspection instead: entropies, a click, pages")
     ] = False,
     precision: Annotated[str, typer.Option(help="of qsneg's side: auto, float32 or bfloat16")] = "auto",
 ):
@@ -368,7 +368,10 @@ def bench(
     from qsneg.evaluation import speed
 
     if inspection:
+        from qsneg.pages.speed import bench_pages
+
         speed.bench_click(device=device, precision="float32" if precision == "auto" else precision)
+        bench_pages(device=device)
         speed.bench_entropy(device=device)
     else:
         speed.bench(size, width, rounds, device, profile, precision)

@@ -61,20 +61,37 @@ def colours(values: np.ndarray, limits: tuple[float, float], name: str = MAP) ->
     return (colormaps[name](scaled)[..., :3] * 255).round().astype(np.uint8)
 
 
+def hexes(values: np.ndarray, name: str) -> list[str]:
+    """Values 0…1 as colours for HTML."""
+    return [f"#{bytes(colour).hex()}" for colour in colours(values, (0, 1), name)]
+
+
 def number(value: float) -> str:
     """A value for an axis: three digits, without a long tail of zeros."""
     text = f"{value:.1e}" if value and (abs(value) < 1e-3 or abs(value) >= 1e4) else f"{value:.3g}"
     return text.replace("-", "−")
 
 
-@dataclass(frozen=True)
-class Scaled:
-    """One map ready to be coloured: values 0…1, the limits, raw values at evenly spaced ticks, what they are."""
+def percent(share: float, digits: int = 0) -> str:
+    """A share in words: "42 %"."""
+    return f"{100 * share:.{digits}f}\u202f%"
 
-    values: np.ndarray
-    limits: tuple[float, float]  # in the scale's own units: raw, natural logarithm, or share of the positions
+
+@dataclass(frozen=True)
+class Bar:
+    """A colour bar: raw values at evenly spaced ticks, what they are, the colour map."""
+
     ticks: list[str]
     label: str
+    name: str = MAP
+
+
+@dataclass(frozen=True)
+class Scaled(Bar):
+    """One map ready to be coloured: its bar, values 0…1, the limits."""
+
+    values: np.ndarray = None
+    limits: tuple[float, float] = (0.0, 1.0)  # in the scale's own units: raw, natural logarithm, or share of positions
 
 
 def linear(maps: dict, unit: str, limits: tuple[float | None, float | None] = (None, None)) -> dict[str, Scaled]:
@@ -86,7 +103,7 @@ def linear(maps: dict, unit: str, limits: tuple[float | None, float | None] = (N
     least = 1e-3 * (high - low)  # no more than rounding, if nearer to the end
     beyond = bool((values < low - least).any()), bool((values > high + least).any())
     ticks = ends([number(v) for v in (low, (low + high) / 2, high)], *beyond)
-    return {k: Scaled(unit_interval(m, low, high), (low, high), ticks, unit) for k, m in maps.items()}
+    return {k: Scaled(ticks, unit, MAP, unit_interval(m, low, high), (low, high)) for k, m in maps.items()}
 
 
 def ends(ticks: list[str], below: bool, above: bool) -> list[str]:
@@ -111,7 +128,7 @@ def by_log(logs: dict[str, np.ndarray], scale: str, unit: str) -> dict[str, Scal
     low, high = shared_limits(logs)
     ticks = ends([power(v) for v in (low, (low + high) / 2, high)], True, True)
     label = f"{unit}, log (ends clip {CLIPPED}\u202f% each)"
-    return {k: Scaled(unit_interval(m, low, high), (low, high), ticks, label) for k, m in logs.items()}
+    return {k: Scaled(ticks, label, MAP, unit_interval(m, low, high), (low, high)) for k, m in logs.items()}
 
 
 def shared_limits(logs: dict[str, np.ndarray]) -> tuple[float, float]:
@@ -130,7 +147,7 @@ def ranked(log: np.ndarray, unit: str) -> Scaled:
     ranks = np.full(log.shape, np.nan)
     ranks[there] = (middle / max(1, inverse.size - 1))[inverse]
     ticks = [power(float(v)) for v in np.percentile(log[there], (0, 50, 100), method="nearest")]
-    return Scaled(ranks, (0.0, 1.0), ticks, f"{unit}, by rank (least, middle, most)")
+    return Scaled(ticks, f"{unit}, by rank (least, middle, most)", MAP, ranks)
 
 
 def unit_interval(values: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -1,81 +1,62 @@
-"""An inspection as files: arrays, overlays, a summary in numbers and words.
+"""Rows as files: pictures, plots and patches by name; with arrays and numbers in a folder, or in one zip.
 
-    python -m qsneg inspect photo.jpg --checkpoint day2sunset/negcut --layer 12 --mode global --out seen
-
-Writes `inspection.npz` (the arrays of `qsneg.inspect.Inspection` by name), `summary.json`, the source and the result,
-and overlays as PNG.
+found = pictures(rows)                                # "cut/entropy.png": Image, "cut/histogram.svg": text
+found |= {"cut/arrays.npz": {"loss": array}, "summary.json": {"layer": 12}}
+write(found, Path("seen")), zipped(found)
 """
 
+import io
 import json
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from qsneg.filesystem import output_folder
-from qsneg.image_io import read
-from qsneg.inspect import Inspection, View, inspect, observe
-from qsneg.inspect.summary import summary
-from qsneg.rendering import overlays
-from qsneg.translate import Translator
+from qsneg.rendering import overlays, plots
+from qsneg.rendering.rows import Row
 
 
-def draw(view: View, result: Inspection) -> dict[str, Image.Image]:
-    """The overlays by file name."""
-    grid, source = result.grid, view.source
-    log = result.log_entropy
-    limits = (float(log.min()), float(log.max()))
-    plain = overlays.canvas(source, grey=True)
-    pictures = {
-        "source": source,
-        "result": view.result,
-        "entropy": overlays.heat(source, log, grid, limits),
-        "anchors": overlays.dots(overlays.canvas(source), result.anchors, grid),
-        "random": overlays.dots(plain, result.random, grid, ranked=False),
-        "entropy-bar": overlays.colour_bar(limits, "log-entropy, ln nats"),
-    }
-    if result.loss is not None:
-        losses = (0.0, float(result.loss.max()))
-        pictures |= {
-            "loss": overlays.heat(source, result.loss, grid, losses),
-            "similarity": overlays.heat(source, result.similarity, grid, (-1.0, 1.0)),
-            "loss-bar": overlays.colour_bar(losses, "contrastive loss, nats"),
-        }
-    if result.giver is not None:
-        pictures["givers"] = overlays.dots(plain, np.unique(result.giver, axis=0), grid, ranked=False)
-    if result.nearest is not None:
-        pictures["negatives"] = overlays.triangles(plain, result.nearest, grid)
-    return pictures
+def pictures(rows: Iterable[Row]) -> dict:
+    """What rows show, by folder and name: a folder per method, another for the source; in each a panel's picture, its
+    colour bar, its plot and its patches."""
+    out = {}
+    for panel in (p for row in rows for p in row.panels if p.name):
+        path = f"{panel.key}/{panel.name}"
+        if panel.under:
+            out[f"{path}.png"] = overlays.draw(panel)
+        if panel.scale:
+            out[f"{path}-bar.png"] = overlays.bar(panel.scale)
+        if panel.plot:
+            out[f"{path}.svg"] = plots.standalone(panel.plot)
+        for number, patch in enumerate(panel.patches, 1):
+            out[f"{path}/{number:02d}.png"] = overlays.thumbnail(patch)
+    return out
 
 
-def write(view: View, result: Inspection, out: Path | str) -> dict:
-    """Write everything into a folder; returns the summary."""
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(out / "inspection.npz", **result.arrays())
-    values = summary(view, result)
-    (out / "summary.json").write_text(json.dumps(values, indent=2) + "\n")
-    for name, picture in draw(view, result).items():
-        picture.save(out / f"{name}.png")
-    return values
+def encoded(name: str, value) -> bytes:
+    """One file by the ending of its name: png of an Image, npz of arrays by name, json of anything plain, or text."""
+    if name.endswith(".png"):
+        value.save(data := io.BytesIO(), "PNG", compress_level=4)
+        return data.getvalue()
+    if name.endswith(".npz"):
+        np.savez_compressed(data := io.BytesIO(), **value)
+        return data.getvalue()
+    if name.endswith(".json"):
+        return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    return value.encode()
 
 
-def inspect_file(
-    picture: Path | str,
-    translator: Translator,
-    out: Path | str,
-    layer: int = 12,
-    mode: str = "global",
-    num_anchors: int | None = None,
-    seed: int = 0,
-    size: int | None = None,
-) -> dict:
-    """Inspect a picture file and write the report; returns its summary.
+def zipped(files: dict) -> bytes:
+    """A zip of files by name; the same files give the same bytes."""
+    with zipfile.ZipFile(data := io.BytesIO(), "w", zipfile.ZIP_STORED) as archive:
+        for name, value in files.items():
+            archive.writestr(zipfile.ZipInfo(name), encoded(name, value))
+    return data.getvalue()
 
-    Raises:
-        ValueError: if the picture cannot be read or does not fit in memory, or a setting is out of range.
-        FileNotFoundError: if there is no such file.
-    """
-    out = output_folder(out)
-    view = observe(translator, read(picture), size)
-    return write(view, inspect(view, layer, mode, num_anchors, seed), out)
+
+def write(files: dict, folder: Path) -> None:
+    """Files by name into a folder that is there."""
+    for name, value in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(encoded(name, value))

@@ -1,38 +1,141 @@
-"""Pictures with maps and marks as HTML: what the pages are made of. Pure functions from arrays to text.
+"""Rows as HTML: what the pages are made of. Pure functions from rows to text; see `qsneg.rendering.rows`.
 
 A picture is a stack: the photograph below (a custom property of the page, sent once per picture), a heat map above it
 (a small PNG with one pixel per position, enlarged by the browser without smoothing), marks on top (SVG in pixels of
 the picture). So a click sends some kilobytes, the opacity is the browser's, and nothing is compressed with loss.
 """
 
-import base64
 import html
-import io
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable
 
 import numpy as np
-from matplotlib import colormaps
 from PIL import Image
 
-from qsneg.inspect import Grid, View
-from qsneg.rendering.colormaps import INK, MAP, PAPER, RANKS, VERMILION, Scaled, colours, title_of
-from qsneg.ui.fragments import swatch
-
-BINS = 16  # colours of ranked dots
-
-
-def data_uri(image: Image.Image) -> str:
-    """A picture as PNG in a data URI."""
-    image.save(data := io.BytesIO(), "PNG", compress_level=4)
-    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+from qsneg.inspect import Grid
+from qsneg.rendering.colormaps import MAP, Bar, Scaled, colours, hexes, title_of
+from qsneg.rendering.overlays import surroundings
+from qsneg.rendering.rows import Panel, Patch, Picture, Row, Shape
+from qsneg.ui.texts import data_uri, swatch
 
 
-def bases(views: dict[str, View]) -> str:
-    """The pictures that lie under the maps, as custom properties: --source, and --result-<method>."""
-    pictures = {"source": next(iter(views.values())).source}
-    pictures |= {f"result-{method}": view.result for method, view in views.items()}
-    values = " ".join(f"--{name}: url({data_uri(image)});" for name, image in pictures.items())
-    return f"<style>#pages {{ {values} }}</style>"
+def page(rows: list[Row]) -> str:
+    """All rows of a page; those of a film under its slider."""
+    body = "".join(map(row, rows))
+    steps = next((r.steps for r in rows if r.steps), ())
+    return (
+        f'<div class="film" data-steps="{" ".join(map(str, steps))}">{transport(steps)}{body}</div>' if steps else body
+    )
+
+
+def row(row: Row) -> str:
+    """One row: its title and how to read it, then its panels in columns of equal width."""
+    if not row.title:
+        return f'<p class="note">{row.note}</p>'
+    last = len(row.steps) - 1
+    found = [column(list(panels), last) for _, panels in itertools.groupby(row.panels, key=lambda panel: panel.key)]
+    return (
+        f'<section class="band"><h3 class="title">{html.escape(row.title)}</h3><p class="note">{row.note}</p>'
+        f'<div class="columns" style="--columns:{len(found)}">{"".join(found)}</div></section>'
+    )
+
+
+def column(panels: list[Panel], last: int) -> str:
+    """A column: the method's colour and name, then what is seen; or, without a key, how to read the row. Panels with a
+    span are frames of a film, of which those that end with its `last` step are shown first."""
+    first = panels[0]
+    if not first.key:
+        return f'<div class="fig legend"><p class="note">{first.words}</p>{"".join(map(patches, panels))}</div>'
+    body = reel(panels, last) if first.span else "".join(map(content, panels))
+    title = html.escape(first.title or title_of(first.key))
+    head = f'<figcaption class="head">{swatch(first.key)}<h3>{title}</h3></figcaption>'
+    return f'<figure class="fig {first.key}">{head}{body}</figure>'
+
+
+def content(panel: Panel) -> str:
+    """Picture, bar, plot, patches and words of a panel."""
+    if panel.absent:
+        return f'<p class="absent">{html.escape(panel.absent)}</p>'
+    words = f'<p class="words">{panel.words}</p>' if panel.words else ""
+    picture = stack(panel, layers(panel)) if panel.under else ""
+    return picture + bar(panel.scale) + panel.plot + patches(panel) + words
+
+
+def reel(panels: list[Panel], last: int) -> str:
+    """Pictures, bars and words of the frames of a film, each for its span; a bar that is the same in all stands once."""
+    spans = [f'data-from="{a}" data-to="{b}"' + ("" if b == last else " hidden") for a, b in (p.span for p in panels)]
+    pictures = "".join(f'<div class="layer" {span}>{layers(panel)}</div>' for span, panel in zip(spans, panels))
+    bars = [bar(panel.scale) for panel in panels]
+    bars = bars[:1] if len(set(bars)) == 1 else [f"<div {span}>{b}</div>" for span, b in zip(spans, bars)]
+    words = "".join(f"<span {span}>{panel.words}</span>" for span, panel in zip(spans, panels) if panel.words)
+    return stack(panels[0], pictures) + "".join(bars) + (f'<p class="words">{words}</p>' if words else "")
+
+
+def stack(panel: Panel, body: str) -> str:
+    """The place of a panel's picture. Where the query is chosen on it, that is by click or arrow keys, in steps of the
+    grid; the keyboard reaches those that are not grey."""
+    width, height = panel.grid.size
+    aim, attributes = "", f'role="img" aria-label="{html.escape(panel.label)}"'
+    if panel.aim is not None:
+        label = html.escape(f"{panel.label}. Click, or move the query with the arrow keys.")
+        aim, attributes = (
+            " aim",
+            (
+                f'role="application" tabindex="{-panel.grey}" aria-label="{label}" data-x="{panel.aim[0]:g}" '
+                f'data-y="{panel.aim[1]:g}" data-step="{panel.grid.stride}" data-width="{width}" data-height="{height}"'
+            ),
+        )
+    return f'<div class="stack{aim}" {attributes} style="aspect-ratio:{width}/{height}">{body}</div>'
+
+
+def layers(panel: Panel) -> str:
+    """A panel's picture, its map over it, the marks on top."""
+    (width, height), over = panel.grid.size, heat(panel.map, panel.grid) if panel.map else ""
+    marks = ""
+    for mark in panel.marks:
+        shapes = "".join(map(svg, mark.shapes(panel.grid)))
+        marks += f'<g class="{type(mark).__name__.lower()}">{shapes}</g>'
+    if marks:
+        marks = f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">{marks}</svg>'
+    return f'<div class="under{" grey" if panel.grey else ""}" style="{background(panel.under)}"></div>{over}{marks}'
+
+
+def background(picture: Picture) -> str:
+    number, count = picture.part
+    place = (
+        f";background-size:{count * 100}% 100%;background-position:{number / (count - 1):.4%} 0" if count > 1 else ""
+    )
+    return f"background-image:var(--{picture.name}){place}"
+
+
+def svg(shape: Shape) -> str:
+    """A shape as SVG; many points of one look are one element."""
+    edge = f' stroke="{shape.edge}" stroke-width="{shape.width:.2f}"' if shape.edge else ""
+    look = f'fill="{shape.fill or "none"}"{edge}'
+    if shape.kind == "word":
+        (x, y), anchor = shape.points, ' text-anchor="end"' if shape.at_end else ""
+        return (
+            f'<text x="{x:g}" y="{y:g}"{anchor} font-size="{shape.size:.1f}" font-weight="600" {look} '
+            f'paint-order="stroke">{shape.text}</text>'
+        )
+    if shape.kind == "polygons":
+        outlines = ("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in corners) + "z" for corners in shape.points)
+        return f'<path d="{"".join(outlines)}" {look}/>'
+    if not shape.edge:  # round ends of lines without length
+        places = "".join(f"M{x:g} {y:g}h0" for x, y in shape.points)
+        return f'<path d="{places}" stroke="{shape.fill}" stroke-width="{2 * shape.size:.2f}" stroke-linecap="round"/>'
+    return "".join(f'<circle cx="{x:g}" cy="{y:g}" r="{shape.size:.2f}" {look}/>' for x, y in shape.points)
+
+
+def heat(scaled: Scaled, grid: Grid) -> str:
+    """A map H×W as the <img> that covers a picture: the cells on it, in their places."""
+    values, (left, top, right, bottom) = grid.cover(scaled.values)
+    width, height = grid.size
+    place = (
+        f"left:{left / width:.4%};top:{top / height:.4%};width:{(right - left) / width:.4%};"
+        f"height:{(bottom - top) / height:.4%}"
+    )
+    return f'<img class="over" alt="" style="{place}" src="{data_uri(map_png(values, scaled.name))}">'
 
 
 def map_png(values: np.ndarray, name: str = MAP) -> Image.Image:
@@ -41,164 +144,57 @@ def map_png(values: np.ndarray, name: str = MAP) -> Image.Image:
         alpha = np.where(np.isnan(values), 0, 255).astype(np.uint8)[..., None]
         return Image.fromarray(np.concatenate([colours(np.nan_to_num(values), (0, 1), name), alpha], axis=2))
     image = Image.fromarray((np.clip(values, 0, 1) * 255).round().astype(np.uint8)).convert("P")
-    image.putpalette((colormaps[name](np.arange(256))[:, :3] * 255).round().astype(np.uint8).tobytes())
+    image.putpalette(colours(np.arange(256) / 255, (0, 1), name).tobytes())
     return image
 
 
-def heat(values: np.ndarray, grid: Grid, name: str = MAP) -> str:
-    """A map H×W of values 0…1 as the <img> that covers a stack: the cells on the picture, in their places."""
-    values, (left, top, right, bottom) = grid.cover(values)
-    width, height = grid.size
-    place = (
-        f"left:{left / width:.4%};top:{top / height:.4%};width:{(right - left) / width:.4%};"
-        f"height:{(bottom - top) / height:.4%}"
-    )
-    return f'<img class="over" alt="" style="{place}" src="{data_uri(map_png(values, name))}">'
+def bases(pictures: dict[str, Image.Image | bytes]) -> str:
+    """The pictures that lie under the maps, as custom properties, such as --source and --result-cut."""
+    values = " ".join(f"--{name}: url({data_uri(image)});" for name, image in pictures.items())
+    return f"<style>#pages {{ {values} }}</style>"
 
 
-def stack(under: str, size: tuple[int, int], label: str, over: str = "", marks: str = "", grey: bool = False,
-          query: Grid | None = None, at: tuple[float, float] = (0, 0)) -> str:  # fmt: skip
-    """A picture of width × height pixels: photograph `under` (a name of `bases`), map, marks.
-
-    label: what it shows, in words. query: makes it a place where the query is chosen, by click or arrow keys, in steps
-    of this grid from the pixel `at`; the keyboard reaches those that are not grey.
-    """
-    width, height = size
-    attributes = f'role="img" aria-label="{html.escape(label)}"'
-    if query is not None:
-        label = html.escape(f"{label}. Click, or move the query with the arrow keys.")
-        attributes = (
-            f'role="application" tabindex="{-grey}" aria-label="{label}" data-x="{at[0]:g}" data-y="{at[1]:g}" '
-            f'data-step="{query.stride}" data-width="{width}" data-height="{height}"'
-        )
-    return (
-        f'<div class="stack{" aim" if query is not None else ""}" {attributes} style="aspect-ratio:{width}/{height}">'
-        f'<div class="under{" grey" if grey else ""}" style="background-image:var(--{under})"></div>{over}'
-        f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">{marks}</svg></div>'
-    )
-
-
-def unit(grid: Grid) -> float:
-    """Length in pixels of the picture for marks: about 1 at 256."""
-    return min(max(grid.size), 2 * min(grid.size)) / 256
-
-
-def centre(grid: Grid, position: Sequence[int]) -> tuple[float, float]:
-    left, top, right, bottom = grid.box(int(position[0]), int(position[1]))
-    return (left + right) / 2, (top + bottom) / 2
-
-
-def ring(grid: Grid, position: Sequence[int], filled: bool = False) -> str:
-    """The query: a white ring with a dark edge; filled, its positive."""
-    (x, y), u = centre(grid, position), unit(grid)
-    inner = f'<circle r="{2.5 * u:.2f}" fill="{PAPER}" stroke="{INK}" stroke-width="{u:.2f}"/>' if filled else ""
-    return (
-        f'<g class="ring" transform="translate({x:g} {y:g})" fill="none"><circle r="{6 * u:.2f}" stroke="{INK}" '
-        f'stroke-width="{3.6 * u:.2f}"/><circle r="{6 * u:.2f}" stroke="{PAPER}" '
-        f'stroke-width="{1.8 * u:.2f}"/>{inner}</g>'
-    )
-
-
-def dots(grid: Grid, positions: np.ndarray, ranked: bool = True, hollow: bool = False) -> str:
-    """Positions N×2 as dots: coloured by rank (the first is brightest and on top), grey, or open and grey."""
-    if not len(positions):
+def bar(bar: Bar | None) -> str:
+    """A colour bar: raw values at evenly spaced ticks, and what they are."""
+    if bar is None:
         return ""
-    u = unit(grid) * min(1.0, 16 / len(positions) ** 0.5 + 0.35)  # many are drawn smaller
-    bins = np.array_split(np.asarray(positions), min(BINS, len(positions))) if ranked else [np.asarray(positions)]
-    fills = ["#%02x%02x%02x" % tuple(c) for c in colours(np.linspace(1, 0.1, len(bins)), (0, 1), RANKS)]
-    fills = fills if ranked else ["#6b7280" if hollow else "#c9ced6"]
-
-    def path(part: np.ndarray, colour: str, width: float) -> str:
-        d = "".join("M{:g} {:g}h0".format(*centre(grid, p)) for p in part)
-        return f'<path d="{d}" stroke="{colour}" stroke-width="{width:.2f}" stroke-linecap="round"/>'
-
-    drawn = []
-    for part, fill in reversed(list(zip(bins, fills))):
-        drawn += [path(part, PAPER if hollow else INK, 4.6 * u), path(part, fill, 3.2 * u)]
-        if hollow:
-            drawn.append(path(part, PAPER, 1.6 * u))
-    return f'<g fill="none">{"".join(drawn)}</g>'
-
-
-def triangles(grid: Grid, positions: np.ndarray) -> str:
-    """Generated negatives at their nearest patches; the more of them at one place, the larger."""
-    places, counts = np.unique(positions, axis=0, return_counts=True)
-    drawn = ""
-    for place, count in zip(places, counts):
-        (x, y), r = centre(grid, place), unit(grid) * min(3 + np.sqrt(count), 12)
-        drawn += f"M{x:g} {y - r:.1f}l{r:.1f} {1.8 * r:.1f}h{-2 * r:.1f}z"
-    return f'<path d="{drawn}" fill="{VERMILION}" stroke="{PAPER}" stroke-width="{0.8 * unit(grid):.2f}"/>'
-
-
-def boxes(grid: Grid, positions: np.ndarray) -> str:
-    """Cells as numbered boxes, a cell of margin around each."""
-    u, drawn = unit(grid), []
-    for number, (row, column) in enumerate(positions, 1):
-        left, top, right, bottom = grid.box(int(row), int(column))
-        pad = max(grid.stride, 3 * u)
-        place = (
-            f'x="{left - pad:g}" y="{top - pad:g}" width="{right - left + 2 * pad:g}" '
-            f'height="{bottom - top + 2 * pad:g}"'
-        )
-        inside = right + pad + 12 * u < grid.size[0]
-        at = f'x="{right + pad + 2 * u:g}"' if inside else f'x="{left - pad - 2 * u:g}" text-anchor="end"'
-        drawn.append(
-            f'<rect {place} stroke="{INK}" stroke-width="{3 * u:.2f}"/><rect {place} stroke="{PAPER}" '
-            f'stroke-width="{1.4 * u:.2f}"/><text {at} y="{top + 6 * u:g}" font-size="{9.5 * u:.1f}" fill="{PAPER}" '
-            f'stroke="{INK}" stroke-width="{2.2 * u:.1f}" paint-order="stroke">{number}</text>'
-        )
-    return f'<g fill="none" font-weight="600">{"".join(drawn)}</g>'
-
-
-def patch(
-    grid: Grid, position: Sequence[int], title: str, under: str = "source", around: int = 3, side: int = 44
-) -> str:
-    """The picture around a cell as a small square that carries a title; empty outside the picture."""
-    left, top, right, bottom = grid.box(int(position[0]), int(position[1]))
-    pad = max(around * grid.stride, 8)
-    scale = side / (right - left + 2 * pad)
-    width, height = (v * scale for v in grid.size)
-    style = (
-        f"width:{side}px;height:{side}px;background-image:var(--{under});background-size:{width:.1f}px {height:.1f}px;"
-        f"background-position:{(pad - left) * scale:.1f}px {(pad - top) * scale:.1f}px"
+    stops = ",".join(hexes(np.linspace(0, 1, 17), bar.name))
+    values = "".join(f"<span>{html.escape(tick)}</span>" for tick in bar.ticks)
+    return (
+        f'<div class="bar"><i style="background:linear-gradient(90deg,{stops})"></i><div class="ticks">{values}</div>'
+        f"<p>{html.escape(bar.label)}</p></div>"
     )
-    title = html.escape(title)
+
+
+def patches(panel: Panel) -> str:
+    """Small squares with a word under each; a single one without a word stands alone."""
+    shown = [patch(p) + (f"<small>{html.escape(p.caption)}</small>" if p.caption else "") for p in panel.patches]
+    if len(shown) == 1 and not panel.patches[0].caption:
+        return shown[0]
+    return '<div class="patches">' + "".join(f"<div>{s}</div>" for s in shown) + "</div>" if shown else ""
+
+
+def patch(patch: Patch) -> str:
+    """The picture around a cell as a small square that carries a title; empty outside the picture."""
+    left, top, right, _ = surroundings(patch)
+    scale = patch.side / (right - left)
+    width, height = (v * scale for v in patch.grid.size)
+    style = (
+        f"width:{patch.side}px;height:{patch.side}px;background-image:var(--{patch.under.name});"
+        f"background-size:{width:.1f}px {height:.1f}px;background-position:{-left * scale:.1f}px {-top * scale:.1f}px"
+    )
+    title = html.escape(patch.title)
     return f'<span class="patch" role="img" aria-label="{title}" title="{title}" style="{style}"></span>'
 
 
-def bar(ticks: Sequence[str], label: str, name: str = MAP) -> str:
-    """A colour bar: raw values at evenly spaced ticks, and what they are."""
-    stops = ",".join("#%02x%02x%02x" % tuple(c) for c in colours(np.linspace(0, 1, 17), (0, 1), name))
-    values = "".join(f"<span>{html.escape(tick)}</span>" for tick in ticks)
+def transport(steps: Iterable[int]) -> str:
+    """What plays a film: a button, a slider over its frames, the step."""
+    steps = list(steps)
+    marks = "".join(f"<option value='{n}'></option>" for n in range(len(steps)))
+    last = len(steps) - 1
     return (
-        f'<div class="bar"><i style="background:linear-gradient(90deg,{stops})"></i><div class="ticks">{values}</div>'
-        f"<p>{html.escape(label)}</p></div>"
+        '<div class="transport"><button type="button" class="play">Play</button>'
+        f'<input type="range" min="0" max="{last}" value="{last}" step="1" list="film-marks" '
+        'aria-label="Frame of the film">'
+        f'<datalist id="film-marks">{marks}</datalist><output>step {steps[-1]:,}</output></div>'
     )
-
-
-def scaled_bar(scaled: Scaled) -> str:
-    return bar(scaled.ticks, scaled.label)
-
-
-def figure(key: str, body: str, words: str = "", title: str = "") -> str:
-    """A column: the method's colour and name, then pictures and bars, then what is seen, in words."""
-    words = f'<p class="words">{words}</p>' if words else ""
-    head = f'<figcaption class="head">{swatch(key)}<h3>{html.escape(title or title_of(key))}</h3></figcaption>'
-    return f'<figure class="fig {key}">{head}{body}{words}</figure>'
-
-
-def row(title: str, explanation: str, figures: Iterable[str], lead: str = "",
-        absent: dict[str, str] | None = None) -> str:  # fmt: skip
-    """One row of a page: its title and how to read it, then figures in columns of equal width; last, the methods that
-    cannot be shown, with the reason of each."""
-    figures = [*figures, *(figure(m, f'<p class="absent">{html.escape(why)}</p>') for m, why in (absent or {}).items())]
-    columns = len(figures) + bool(lead)
-    return (
-        f'<section class="band"><h3 class="title">{html.escape(title)}</h3><p class="note">{explanation}</p>'
-        f'<div class="columns" style="--columns:{columns}">{lead}{"".join(figures)}</div></section>'
-    )
-
-
-def legend(text: str, body: str = "") -> str:
-    """What stands in the first column where there is no picture: how to read the row."""
-    return f'<div class="fig legend"><p class="note">{text}</p>{body}</div>'

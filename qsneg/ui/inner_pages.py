@@ -1,87 +1,162 @@
-"""The pages that read arrays, by name; what is common to them; what a click costs.
+"""The pages beside Compare: each of `qsneg.pages` with its tab, its controls, its pictures and its download.
 
-Every page is a module with `NAME`, `TITLE`, `CONTROLS`, and functions of the views by method and a `Choice`:
-`prepare(view, choice)` computes what is slow, once; `html(seen, choice, absent)` draws the page; `files(seen, choice)`
-gives everything on it as files. None of them runs a generator. `NEEDS_HEADS` says whether a model without projection
-heads cannot be shown; see `split`.
+A page that is not looked at is not computed; a click computes its `look` once.
 """
 
-import statistics
-import time
+from collections.abc import Iterator
 
-from qsneg.inspect import View
+import gradio as gr
+
+from qsneg.pages.controls import Control, InBrowser
+from qsneg.pages.page import Looked, Page
+from qsneg.pages.selection import Selection
+from qsneg.rendering import report
 from qsneg.rendering.colormaps import title_of
-from qsneg.ui import page_anchors, page_attention, page_loss, page_negatives
-from qsneg.ui.compare import OWN
-from qsneg.ui.limits import GLOBAL
-from qsneg.ui.selection import Choice
-from qsneg.ui.texts import FAMILIES
+from qsneg.ui import figures, texts
+from qsneg.ui.components import PRIVATE, Message, drawn, kept, script, sentence
+from qsneg.ui.feature_cache import Views
+from qsneg.ui.own_weights import OWN
+from qsneg.ui.selection import Subject, Visit
 
-PAGES = {page.NAME: page for page in (page_anchors, page_attention, page_negatives, page_loss)}
-
-
-def head(seen: dict[str, View], choice: Choice, family: str, size: int, name: str) -> str:
-    """One line under the controls: what is inspected, at which size, and where that is not what was asked for."""
-    view = next(iter(seen.values()))
-    width, height = view.source.size
-    title = title_of(OWN) if list(seen) == [OWN] else FAMILIES.get(family, (family,))[0]
-    text = f"<b>{title}</b>, inspected at {width} × {height} pixels."
-    if min(width, height) < size:
-        text += (
-            f" The working size of {size} is reduced here, since attention compares every position with every other "
-            "and a page should not keep you waiting."
-        )
-    if name != "attention" and choice.the_mode(view) != choice.mode:
-        rows, columns = view.grid(choice.layer).shape
-        text += (
-            f" Layer {choice.layer} has {rows * columns} positions, more than the {GLOBAL} that are compared all "
-            "with all: local mode is shown."
-        )
-    return f'<p class="summary">{text}</p>'
+HIDDEN = PRIVATE | dict(show_progress="hidden")
+PAGES = HIDDEN | dict(concurrency_id="pages", concurrency_limit=1)
+CLICKS = HIDDEN | dict(concurrency_id="clicks", concurrency_limit=2)  # they need no network and wait for none
 
 
-def split(name: str, seen: dict[str, View], choice: Choice) -> tuple[dict[str, View], dict[str, str]]:
-    """The views that a page can show, and of the others the reason why not: opened or imported models may lack heads,
-    and may have other layers and grids than the first.
+class Bases:
+    """The pictures that lie under the maps of some pages, sent once per picture; and whose they are."""
 
-    Raises:
-        ValueError: with the reason, if none can be shown.
-    """
-    able, absent = {}, {}
-    for method, view in seen.items():
-        reason = view.weights.lacks(negatives=True) if PAGES[name].NEEDS_HEADS else ""
-        if choice.layer not in view.config.layers:
-            layers = ", ".join(map(str, view.config.layers))
-            reason = reason or f"There is no layer {choice.layer} to compare in this model: choose one of {layers}."
-        elif able and view.grid(choice.layer) != (first := next(iter(able.values()))).grid(choice.layer):
-            own, other = (v.grid(choice.layer).stride for v in (view, first))
-            alike = [n for n in view.config.layers if n in first.config.layers and view.grid(n) == first.grid(n)]
-            reason = reason or (f"At layer {choice.layer} this generator has {own} pixels per position and the first model "
-                                f"{other}: choose one of {', '.join(map(str, alike))}.")  # fmt: skip
-        if reason:
-            absent[method] = reason
+    def __init__(self):
+        self.html, self.held = gr.HTML(visible="hidden"), gr.State(None)
+
+
+class Moved:
+    """A control of a page, and what happens when it is moved."""
+
+    def __init__(self, page: "InnerPage", control: Control):
+        self.page, self.control, self.component = page, control, drawn(control)
+
+    def obey(self, subject, selection, shown, held, value) -> Iterator[dict]:
+        """Fill the page for a new value."""
+        if subject is None or value is None:
+            return
+        for update in self.page.fill(subject, selection, shown, held, self.control, value):
+            if update.get(self.component, {}).get("value") == value:  # it may have moved on since: leave it alone
+                del update[self.component]
+            yield update
+
+    def wire(self) -> None:
+        if isinstance(self.control, InBrowser):
+            self.component.input(None, self.component, js=script(f"{self.control.name}.js"), **PRIVATE)
         else:
-            able[method] = view
-    if not able:
-        raise ValueError(next(iter(absent.values())))
-    return able, absent
+            inputs = [*self.page.inputs, self.component]
+            self.component.input(self.obey, inputs, self.page.outputs, trigger_mode="always_last", **PAGES)
 
 
-def click_seconds(seen: dict[str, View], layer: int = 12, rounds: int = 7) -> dict[str, float]:
-    """Median seconds of the function behind a click, by page, for all methods in `seen` together.
+class InnerPage:
+    """One page: its components as attributes, what they do as methods.
 
-    Features have been read and `prepare` has run, as for a visitor. Nothing but gradio's own way lies between this
-    and a click in the browser.
+    `shown` is (subject, selection) of what stands on it, None at first; `held` are the models and picture of its bases.
     """
-    times: dict[str, list[float]] = {"attention": [], "negatives": []}
-    width, height = next(iter(seen.values())).source.size
-    for name in times:
-        choice = Choice(layer=layer).on((width, height))
-        for view in seen.values():
-            PAGES[name].prepare(view, choice)
-        for n in range(rounds + 1):  # the first sets things up
-            choice = choice.at((37 * n + 11) % width, (53 * n + 29) % height)
-            start = time.perf_counter()
-            PAGES[name].html(seen, choice)
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(t[1:]) for name, t in times.items()}
+
+    def __init__(self, page: Page, views: Views, visit: Visit, bases: Bases):
+        self.page, self.views, self.visit, self.bases = page, views, visit, bases
+        with gr.Tab(page.title, id=page.name) as self.tab:
+            self.shown = gr.State(None)
+            gr.HTML(texts.opening(page.words))
+            with gr.Row(elem_classes="bar-of-controls"):
+                self.controls = [Moved(self, control) for control in page.controls]
+            with gr.Row(elem_classes="line"):
+                self.head = gr.HTML(elem_classes="grow")
+                self.zip = gr.Button(
+                    "Download everything (zip)", size="sm", scale=0, min_width=190, elem_classes="quiet"
+                )
+                self.file = gr.DownloadButton("zip", visible="hidden", elem_id=f"file-{page.name}")
+            self.status = Message()
+            stage = script("aim.js") + script("film.js")
+            self.stage = gr.HTML(js_on_load=stage, elem_id=f"stage-{page.name}", elem_classes="stage")
+        self.inputs = [visit.subject, visit.selection, self.shown, bases.held]
+        parts = [self.head, self.zip, self.status.place, self.stage, *(c.component for c in self.controls)]
+        self.outputs = [visit.tab, visit.selection, self.shown, bases.held, bases.html, *parts]
+
+    def opened(self, subject, selection, shown, held) -> Iterator[dict]:
+        """The tab was chosen, or there is another picture; nothing, if the page is as it should be."""
+        yield {self.visit.tab: self.page.name}
+        if shown is None or shown[0] != subject or self.page.reads(shown[1]) != self.page.reads(selection):
+            yield from self.fill(subject, selection, shown, held)
+
+    def aimed(self, subject, selection, shown, held, event: gr.EventData) -> Iterator[dict]:
+        """A patch was clicked, or reached with the arrow keys."""
+        if subject is not None:
+            yield from self.fill(subject, selection.at(event.x, event.y), shown, held)
+
+    def fill(
+        self, subject: Subject | None, selection: Selection, shown, held, control: Control | None = None, value=None
+    ) -> Iterator[dict]:
+        """Fill the page, after a control was set to a value if one was: the step at work while it works, then the page;
+        or what is wrong, and the page stays."""
+        if subject is None:
+            yield self.status.refused("There is nothing to look into yet: translate a picture first.")
+            return
+        try:
+            for seen in self.page.steps(self.views, subject):
+                if isinstance(seen, str):
+                    yield self.status.at_work(seen)
+            selection = self.page.fit(selection, seen)
+            if control:
+                selection = control.set(selection, value, next(iter(seen.values())))
+            if shown is None or (shown[0], *shown[1].slow) != (subject, *selection.slow):
+                for step in self.page.prepare(seen, selection):
+                    yield self.status.at_work(step)
+            looked = self.page.look(seen, selection)
+            yield self.filled(subject, selection, looked) | self.laid_under(subject, seen, held)
+        except Exception as error:
+            yield self.status.refused(sentence(error))
+
+    def filled(self, subject: Subject, selection: Selection, looked: Looked) -> dict:
+        """The page, its head and its controls."""
+        title = title_of(OWN) if list(looked.seen) == [OWN] else texts.family_title(subject.family)
+        head = self.page.head(looked, selection, title, subject.size)
+        first = next(iter(looked.seen.values()), None)
+        controls = {
+            c.component: gr.update(**c.control.shown(selection, first))
+            for c in self.controls
+            if not isinstance(c.control, InBrowser)
+        }
+        return (
+            controls
+            | self.status.cleared()
+            | {
+                self.stage: gr.update(value=figures.page(self.page.rows(looked, selection))),
+                self.head: gr.update(value=f'<p class="summary">{head}</p>'),
+                self.zip: gr.update(visible=bool(looked.seen)),
+                self.visit.selection: selection,
+                self.shown: (subject, selection),
+            }
+        )
+
+    def laid_under(self, subject: Subject, seen: dict, held) -> dict:
+        """The pictures below the maps, if they are not there yet."""
+        if held == subject:
+            return {}
+        return {self.bases.html: gr.update(value=figures.bases(self.page.pictures(seen))), self.bases.held: subject}
+
+    def download(self, subject, shown) -> str:
+        """Everything on the page, as it is shown, in one zip."""
+        if shown is None:
+            raise gr.Error("There is nothing on this page yet.", print_exception=False)
+        subject, selection = shown
+        *_, seen = self.page.steps(self.views, subject)
+        files = self.page.files(self.page.look(seen, selection), selection)
+        words = filter(None, ("qsneg", self.page.name, subject.family, self.page.suffix(selection)))
+        return kept(report.zipped(files), "-".join(words) + ".zip")
+
+    def wire(self, tooltips: str) -> None:
+        """What happens when."""
+        self.tab.select(self.opened, self.inputs, self.outputs, **PAGES).then(None, js=tooltips, **PRIVATE)
+        self.stage.select(self.aimed, self.inputs, self.outputs, trigger_mode="multiple", **CLICKS)
+        for control in self.controls:
+            control.wire()
+        minimal = PAGES | dict(show_progress="minimal")
+        made = self.zip.click(self.download, [self.visit.subject, self.shown], self.file, **minimal)
+        made.success(None, js=script("save.js", name=self.page.name), **PRIVATE)

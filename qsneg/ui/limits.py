@@ -1,10 +1,13 @@
 """Every limit of the app: how large, how many, how long it keeps things."""
 
+OFFERED = (256, 384, 512, 768)  # working sizes in the left column
 SIZES = (64, 2048)  # least and greatest working size, pixels of the short side
 TRANSLATED = 8_000_000  # pixels of a translation: more is slow, and too much for a page
 INSPECTED = 120_000  # pixels of a picture that is inspected: attention compares every position with every other
 GLOBAL = 10_000  # positions up to which every one is compared with every other
 VIEWS_BYTES = 1536 << 20  # of all views in memory
+SOURCES_BYTES = 256 << 20  # of all uploaded pictures in memory
+RESULTS, RESULTS_BYTES = 1024, "512mb"  # translations in memory: how many, how large
 UPLOAD = "100mb"  # largest file that gradio takes
 OWN_FILE_BYTES = 100 << 20  # of a visitor's weights file
 OWN_BYTES = 1 << 30  # of all visitors' models in memory

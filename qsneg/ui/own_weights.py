@@ -1,4 +1,5 @@
-"""A visitor's own weights in the app: opened from a file or from the Hub, checked, kept for that visitor alone.
+"""A visitor's own weights: opened from a file or from the Hub, checked, kept for that visitor alone; and their place in
+the left column.
 
     opened = Opened(device)
     token = opened.open("latest_net_G.pth")         # or opened.fetch("somebody/zebra")
@@ -10,8 +11,6 @@ when the session ends or others need the room. Of a file only tensors are read (
 
 import secrets
 import tempfile
-import threading
-from collections import OrderedDict
 from pathlib import Path
 
 import torch
@@ -21,15 +20,17 @@ from qsneg import hub
 from qsneg.sharing import importing
 from qsneg.translate import Translator
 from qsneg.ui import limits
+from qsneg.ui.bounded import Bounded
+
+OWN = "own"  # stands among the methods for a visitor's own weights
 
 
-class Opened:
-    """Models by token, least recently used first out. Safe to use from several threads."""
+class Opened(Bounded):
+    """Models by token."""
 
     def __init__(self, device: torch.device, limit: int = limits.OWN_BYTES, precision: str = "float32"):
-        self.device, self.limit, self.precision = device, limit, precision
-        self.kept: OrderedDict[str, Translator] = OrderedDict()
-        self._lock = threading.Lock()
+        super().__init__(limit, nbytes)
+        self.device, self.precision = device, precision
 
     def open(self, path: Path | str) -> str:
         """Open a weights file of qsneg's, or a published generator; returns its token.
@@ -51,11 +52,7 @@ class Opened:
             translator.translate(Image.new("RGB", (64, 64)))  # whether it works
         except (ValueError, OSError) as error:
             raise ValueError(str(error).replace(str(path), path.name)) from None
-        token = secrets.token_hex(16)
-        with self._lock:
-            self.kept[token] = translator
-            while len(self.kept) > 1 and sum(map(nbytes, self.kept.values())) > self.limit:
-                self.kept.popitem(last=False)
+        self.keep(token := secrets.token_hex(16), translator)
         return token
 
     def fetch(self, name: str) -> str:
@@ -67,16 +64,10 @@ class Opened:
         with tempfile.TemporaryDirectory() as folder:
             return self.open(hub.fetch(name, Path(folder), limits.OWN_FILE_BYTES))
 
-    def find(self, token: str) -> Translator | None:
-        """The model if it is still there."""
-        with self._lock:
-            if token in self.kept:
-                self.kept.move_to_end(token)
-            return self.kept.get(token)
-
-    def forget(self, token: str) -> None:
-        with self._lock:
-            self.kept.pop(token, None)
+    def close(self, own: tuple[str, str] | None) -> None:
+        """Forget what a session has opened: its token and title."""
+        if own:
+            self.forget(own[0])
 
 
 def nbytes(translator: Translator) -> int:

@@ -1,72 +1,43 @@
-"""What a visitor has chosen on the pages: small, immutable, the same for all pages.
+"""What belongs to a visitor: the picture and models looked at, what is chosen on the pages. Small; arrays lie elsewhere."""
 
-choice = Choice(layer=16).at(120, 80)          # the query, in pixels of the inspected source
-choice.position(view.grid(16))                 # its row and column on that layer's grid
-"""
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from dataclasses import dataclass, replace
+import gradio as gr
 
-from qsneg.config import check_mode
-from qsneg.inspect import Grid, View
-from qsneg.ui.limits import GLOBAL
-
-SCALES = ("linear", "logarithmic", "by rank")
+from qsneg.pages.selection import Selection
+from qsneg.ui import limits
+from qsneg.ui.own_weights import OWN
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Query, layer, and what the controls of the pages say."""
+class Subject:
+    """What a visitor looks at: a picture's file and digest, the family, its methods, the working size asked for, and
+    what names the visitor's own weights, which are method "own"."""
 
-    x: float = -1.0  # pixels of the inspected source; −1: its middle
-    y: float = -1.0
-    size: tuple[int, int] = (0, 0)  # width and height of the picture that x and y belong to
-    layer: int = 12
-    mode: str = "global"
-    anchors: int = 256
-    scale: str = ""  # "": the layer's own
-    count: int = 6  # nearest patches
-    radius: int = 2  # cells around the query that do not count as near
-    seed: int = 0
+    path: str
+    digest: str
+    family: str
+    methods: tuple[str, ...]
+    size: int
+    own: str = ""
 
-    def at(self, x: float, y: float) -> "Choice":
-        """The query moved to a pixel."""
-        return replace(self, x=float(x), y=float(y))
+    def home(self, method: str) -> str:
+        """Where `Models.translator` finds a method: the family, or what names the visitor's own weights."""
+        return self.own if method == OWN else self.family
 
-    def on(self, size: tuple[int, int]) -> "Choice":
-        """The same for a picture of this size: the query keeps its relative place."""
-        if size == self.size:
-            return self
-        if self.x < 0 or not self.size[0]:
-            x, y = (self.x, self.y) if self.x >= 0 else (size[0] // 2, size[1] // 2)
-        else:
-            x, y = ((v + 0.5) * new / old - 0.5 for v, new, old in zip((self.x, self.y), size, self.size))
-        return replace(self, x=min(max(x, 0.0), size[0] - 1.0), y=min(max(y, 0.0), size[1] - 1.0), size=size)
 
-    def position(self, grid: Grid) -> tuple[int, int]:
-        """Row and column of the query on a grid."""
-        return grid.position(self.x, self.y)
+def chosen(**values) -> Selection:
+    """A selection within the app's limits."""
+    return Selection(most=limits.GLOBAL, **values)
 
-    def moved(self, grid: Grid, row: int, column: int) -> "Choice":
-        """The query at the middle of a position; positions outside the picture are moved to its edge."""
-        rows, columns = grid.visible()
-        row, column = min(max(row, rows.start), rows.stop - 1), min(max(column, columns.start), columns.stop - 1)
-        return self.at(*grid.centre(row, column))
 
-    def the_scale(self) -> str:
-        """The scale of entropies: by rank at layer 16, whose entropies are too unequal, else logarithmic."""
-        return self.scale or ("by rank" if self.layer >= 16 else "logarithmic")
+class Visit:
+    """A visitor's state in gradio: each of these is kept per session."""
 
-    def the_mode(self, view: View) -> str:
-        """The mode, or "local" where there are too many positions to compare each with all."""
-        rows, columns = view.grid(self.layer).shape
-        return self.mode if rows * columns <= GLOBAL else "local"
-
-    def check(self, view: View) -> None:
-        """Raises ValueError with a sentence on what is out of range."""
-        view.number(self.layer)
-        check_mode(self.mode)
-        for name, value, least, most in (("number of anchors", self.anchors, 1, 4096), ("seed", self.seed, 0, 2**31),
-                                         ("number of neighbours", self.count, 1, 100),
-                                         ("radius", self.radius, 0, 100)):  # fmt: skip
-            if not least <= value <= most:
-                raise ValueError(f"The {name} must lie between {least} and {most}, not {value}.")
+    def __init__(self, subject: Subject | None, forget: Callable[[tuple[str, str] | None], None]):
+        """forget: what is done with own weights when the session ends."""
+        self.subject = gr.State(subject)
+        self.selection = gr.State(chosen())
+        self.tab = gr.State("compare")
+        self.own = gr.State(None, delete_callback=forget)  # own weights: what names them, and a title

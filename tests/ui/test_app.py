@@ -15,8 +15,10 @@ from PIL import Image
 
 from qsneg.config import build
 from qsneg.rendering import sample_pictures
-from qsneg.ui import fragments
-from qsneg.ui.compare import Comparison, Models, Refused, Source, compare, labelled, pictures
+from qsneg.ui.about import about, demoted
+from qsneg.ui.compare import Comparison, compare, labelled, pictures
+from qsneg.ui.models import Models
+from qsneg.ui.uploads import Refused, Source, Sources
 from qsneg.weights import Weights, load, save
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +59,7 @@ def test_families_and_methods_come_in_order(models):
 
 
 def test_compare_says_each_step_and_ends_with_pictures_of_one_size(models, photograph):
-    *steps, result = compare(models, Source.read(photograph), "day2sunset", ["negcut", "cut"], 64)
+    *steps, result = compare(models, Sources().read(photograph), "day2sunset", ["negcut", "cut"], 64)
     assert steps == ["CUT: translating, 1 of 2", "NEGCUT: translating, 2 of 2"]
     assert isinstance(result, Comparison) and result.counterpart is None
     assert {image.size for _, _, image in pictures(result)} == {(96, 64)}
@@ -78,7 +80,7 @@ def test_a_drawn_scene_is_known_by_its_text_and_brings_its_counterpart(models, t
 
 
 def test_the_labelled_picture_holds_every_picture_untouched(models, photograph):
-    *_, result = compare(models, Source.read(photograph), "day2sunset", ["cut", "qs-attn", "negcut"], 64)
+    *_, result = compare(models, Sources().read(photograph), "day2sunset", ["cut", "qs-attn", "negcut"], 64)
     sheet = labelled(result)
     assert sheet.width > 4 * 96 and sheet.height > 64
     rows = {tuple(sheet.crop((x, y, x + 96, y + 1)).tobytes()) for x in range(60) for y in range(sheet.height)}
@@ -100,7 +102,7 @@ def test_models_are_kept_up_to_a_bound(checkpoints):
 ])  # fmt: skip
 def test_refusals_name_the_control(models, photograph, control, family, methods, size):
     with pytest.raises(Refused) as refusal:
-        list(compare(models, Source.read(photograph), family, methods, size))
+        list(compare(models, Sources().read(photograph), family, methods, size))
     assert refusal.value.control == control and str(refusal.value).endswith(".")
 
 
@@ -114,12 +116,12 @@ def test_what_is_no_picture_is_refused(tmp_path):
     (tmp_path / "note.png").write_text("hello")
     for path in (None, tmp_path / "note.png", tmp_path / "none.png"):
         with pytest.raises(Refused) as refusal:
-            Source.read(path)
+            Sources().read(path)
         assert refusal.value.control == "picture" and str(tmp_path) not in str(refusal.value)
 
 
 def test_a_folder_without_weights_and_a_broken_file_are_refused(tmp_path, photograph):
-    source = Source.read(photograph)
+    source = Sources().read(photograph)
     with pytest.raises(Refused, match="no weights"):
         list(compare(Models(tmp_path, "cpu"), source, "day2sunset", ["cut"], 64))
     (tmp_path / "day2sunset").mkdir()
@@ -129,7 +131,7 @@ def test_a_folder_without_weights_and_a_broken_file_are_refused(tmp_path, photog
     assert Models(tmp_path, "cpu").card("day2sunset", "cut") == {}
 
 
-# --- fragments.py ---
+# --- about.py ---
 
 
 def test_a_readme_becomes_part_of_the_page(tmp_path):
@@ -138,7 +140,7 @@ def test_a_readme_becomes_part_of_the_page(tmp_path):
         "---\nlicense: mit\n---\n# day2sunset\n\n## Models\n\n```\n# a comment\n```\n"
         "![a sheet](sheet.webp)![gone](gone.png)\n"
     )
-    text = fragments.demoted(tmp_path / "README.md")
+    text = demoted(tmp_path / "README.md")
     assert text.startswith("#### Models") and "\n# a comment" in text
     assert "license" not in text and "day2sunset" not in text
     assert text.count("<img") == 1 and 'src="data:image/webp;base64,' in text and "gone" not in text
@@ -149,7 +151,7 @@ def test_what_comes_from_files_is_escaped(checkpoints, tmp_path):
     weights = load("<b>/cut", tmp_path)
     weights.card["data"] = "<script>"
     save(weights, tmp_path / "<b>" / "cut.safetensors")
-    text = fragments.about(Models(tmp_path, "cpu"))
+    text = about(Models(tmp_path, "cpu"))
     assert "<script>" not in text and "&lt;script&gt;" in text and "<b>" not in text
 
 
@@ -219,7 +221,7 @@ def test_models_and_draw_endpoints(client):
     assert [m["name"] for m in models][:2] == ["day2sunset/cut", "day2sunset/qs-attn"]
     assert models[0]["card"]["steps"] == 10
     scene, counterpart = client.predict(index=5, size=64, api_name="/draw")
-    assert Source.read(scene).seed == sample_pictures.test_seed(5) and Image.open(counterpart).size == (64, 64)
+    assert Sources().read(scene).seed == sample_pictures.test_seed(5) and Image.open(counterpart).size == (64, 64)
 
 
 def test_endpoints_are_typed_and_described(client):

@@ -8,19 +8,17 @@ import torch
 from PIL import Image
 
 from qsneg import weights
-from qsneg.inspect import observe
 from qsneg.networks import Generator
-from qsneg.sharing.importing import convert
-from qsneg.translate import Translator
-from qsneg.ui import inner_pages
+from qsneg.pages import PAGES
 from qsneg.ui.app import App
-from qsneg.ui.compare import OWN, Models, Refused
-from qsneg.ui.inner_pages import PAGES
-from qsneg.ui.own_weights import Opened
-from qsneg.ui.page_film import FilmChoice
-from qsneg.ui.selection import Choice
+from qsneg.ui.compare import steps
+from qsneg.ui.models import Models
+from qsneg.ui.own_weights import OWN, Opened
+from qsneg.ui.selection import chosen
+from qsneg.ui.uploads import Refused
 from tests.conftest import Hub, tiny
 from tests.ui.test_app import app, browser, checkpoints, page, shown  # noqa: F401 (fixtures)
+from tests.ui.test_parts import after
 
 G = Path(__file__).parents[1] / "fixtures" / "cut" / "latest_net_G.pth"
 
@@ -55,81 +53,97 @@ def strided(tmp_path_factory):
 
 
 def said(demo, update) -> str:
-    return update[demo.ui["own message"]]["value"]
+    return update[demo.own.message.place]["value"]
+
+
+def opened(demo, path=G, methods=("cut",), own=None) -> dict:
+    return demo.own.open_file(str(path), "day2sunset", list(methods), own)
 
 
 def translated(demo, picture, methods, own, family="day2sunset") -> dict:
     """What pressing Translate sets, by component."""
-    *_, last = demo.run(picture, family, methods, 64, None, own)
-    return {name: last[component] for name, component in demo.ui.items() if component in last}
+    *_, last = demo.compare.run(picture, family, methods, 64, None, own)
+    return last
+
+
+def refused(demo, updates) -> str:
+    """What is said beside the methods."""
+    (message,) = [message for message in demo.controls.messages if message.about == "methods"]
+    return updates[message.place]["value"]
+
+
+def visible(demo, updates) -> list[str]:
+    """The cards that are there."""
+    return [card.key for card in demo.compare.cards if updates[card.column]["visible"]]
 
 
 def test_an_opened_file_is_a_further_method_of_its_session(demo, picture):
-    update = demo.open_file(str(G), "day2sunset", ["cut"], None)
-    mine, group = update[demo.ui["mine"]], update[demo.ui["methods"]]
+    update = opened(demo)
+    mine, group = update[demo.visit.own], update[demo.controls.methods]
     assert mine[1] == "latest_net_G" and group.value == ["cut", OWN]
     assert group.choices == [("CUT", "cut"), ("NEGCUT", "negcut"), ("Your weights: latest_net_G", OWN)]
     assert "CUT, width 4, 9 blocks, blur" in said(demo, update) and "without projection heads" in said(demo, update)
     seen = translated(demo, picture, [OWN, "cut"], mine)
-    assert seen["subject"].methods == ("cut", OWN) and seen["subject"].own == mine[0]
-    assert seen["own card"]["visible"] and seen["cut card"]["visible"] and not seen["negcut card"]["visible"]
+    subject = seen[demo.visit.subject]
+    assert subject.methods == ("cut", OWN) and subject.own == mine[0]
+    assert visible(demo, seen) == ["source", "cut", OWN]
     right = demo.models.own.find(mine[0]).translate(Image.open(picture), 64)
-    assert Image.open(seen[OWN]["value"]).tobytes() == right.tobytes()
-    group, _ = demo.set_family("day2sunset", None, mine)  # an example was chosen
+    (card,) = [card for card in demo.compare.cards if card.key == OWN]
+    assert Image.open(seen[card.picture]["value"]).tobytes() == right.tobytes()
+    group, _ = demo.controls.set_family("day2sunset", None, mine)  # an example was chosen
     assert group.value == ["cut", "negcut", OWN]
-    assert "opened bring no film" in demo.fill_film(seen["subject"], FilmChoice(), {})[demo.ui["film"]]["value"]
-    for name, module in PAGES.items():
-        drawn = {demo.ui[key]: value for key, value in (("subject", seen["subject"]),)}
-        for update in demo.fill(name, seen["subject"], Choice(), {}):
-            drawn |= update
-        html = drawn[demo.ui[name]]["value"]
+    *others, film = demo.pages
+    assert "opened bring no film" in after(film.fill(subject, chosen(), None, None))[film.stage]["value"]
+    for page in others:  # noqa: F402
+        filled = after(page.fill(subject, chosen(), None, None))
+        html = filled[page.stage]["value"]
         assert html.count('class="fig own"') == html.count('class="fig cut"') > 0
-        assert ("came without projection heads" in html) == (name != "anchors")
-        archive = zipfile.ZipFile(demo.download(name, seen["subject"], drawn[demo.ui["drawn"]])).namelist()
+        assert ("came without projection heads" in html) == (page.page.name != "anchors")
+        archive = zipfile.ZipFile(page.download(subject, filled[page.shown])).namelist()
         assert any(n.startswith("cut/") for n in archive)
-        assert any(n.startswith("own/") for n in archive) == (not module.NEEDS_HEADS)
+        assert any(n.startswith("own/") for n in archive) == (not page.page.needs_heads)
 
 
 def test_only_its_session_has_it(demo, picture):
-    mine = demo.open_file(str(G), "day2sunset", ["cut"], None)[demo.ui["mine"]]
-    assert "no weights of" in translated(demo, picture, ["cut", OWN], None)["methods message"]["value"]
-    assert "no longer kept" in translated(demo, picture, ["cut", OWN], ("guess", "x"))["methods message"]["value"]
+    mine = opened(demo)[demo.visit.own]
+    assert "no weights of" in refused(demo, translated(demo, picture, ["cut", OWN], None))
+    assert "no longer kept" in refused(demo, translated(demo, picture, ["cut", OWN], ("guess", "x")))
     with pytest.raises(Refused, match="no weights of 'own'"):  # nor have the endpoints
-        list(demo.steps(picture, "day2sunset", [OWN], 64))
-    update = demo.open_file(str(G), "day2sunset", ["cut", OWN], mine)  # another takes its place
-    assert demo.models.own.find(mine[0]) is None and update[demo.ui["methods"]].value == ["cut", OWN]
-    mine = update[demo.ui["mine"]]
-    update = demo.close_own("day2sunset", ["cut", OWN], mine)
-    assert update[demo.ui["mine"]] is None and update[demo.ui["methods"]].value == ["cut"]
-    assert demo.models.own.find(mine[0]) is None and update[demo.ui["own close"]] == dict(
-        visible=False, __type__="update"
-    )
+        list(steps(demo.models, picture, "day2sunset", [OWN], 64))
+    update = opened(demo, G, ["cut", OWN], mine)  # another takes its place
+    assert demo.models.own.find(mine[0]) is None and update[demo.controls.methods].value == ["cut", OWN]
+    mine = update[demo.visit.own]
+    update = demo.own.closed("day2sunset", ["cut", OWN], mine)
+    assert update[demo.visit.own] is None and update[demo.controls.methods].value == ["cut"]
+    assert demo.models.own.find(mine[0]) is None and update[demo.own.close]["visible"] is False
 
 
 def test_what_cannot_be_opened_leaves_all_as_it_was(demo, tmp_path):
     (tmp_path / "note.pth").write_text("hello")
-    mine = demo.open_file(str(G), "day2sunset", ["cut"], None)[demo.ui["mine"]]
-    update = demo.open_file(str(tmp_path / "note.pth"), "day2sunset", ["cut"], mine)
-    assert set(update) == {demo.ui["own message"], demo.ui["own file"]} and demo.models.own.find(mine[0])
-    assert update[demo.ui["own file"]]["value"] is None and "latest_net_G stays open" in said(demo, update)
+    mine = opened(demo)[demo.visit.own]
+    update = opened(demo, tmp_path / "note.pth", ["cut"], mine)
+    assert set(update) == {demo.own.message.place, demo.own.file} and demo.models.own.find(mine[0])
+    assert update[demo.own.file]["value"] is None and "latest_net_G stays open" in said(demo, update)
     assert "note.pth" in said(demo, update) and "cannot be read" in said(demo, update)
     assert str(tmp_path) not in said(demo, update)
     for name in ("", "cut", "../../secrets", "a/../b", "/etc/passwd", str(G)):  # names of the Hub alone
-        assert "is named user/repository" in said(demo, demo.open_hub(name, "day2sunset", ["cut"], mine))
+        assert "is named user/repository" in said(demo, demo.own.open_hub(name, "day2sunset", ["cut"], mine))
 
 
 def test_own_weights_alone_and_without_a_family(tmp_path, picture, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     demo = App(Models(tmp_path / "nothing", "cpu"))
     demo.build()
-    mine = demo.open_file(str(G), None, [], None)[demo.ui["mine"]]
+    mine = demo.own.open_file(str(G), None, [], None)[demo.visit.own]
     seen = translated(demo, picture, [OWN], mine, family=None)
-    assert seen["own card"]["visible"] and seen["subject"].methods == (OWN,)
-    assert "<b>Your weights</b>" in seen["summary"]["value"]
-    film = demo.fill_film(seen["subject"], FilmChoice(), {})
-    assert film[demo.ui["film zip"]]["visible"] is False and "bring no film" in film[demo.ui["film"]]["value"]
-    *_, update = demo.fill("loss", seen["subject"], Choice(), {})
-    assert "came without projection heads" in update[demo.ui["loss status"]]["value"]
+    subject = seen[demo.visit.subject]
+    assert visible(demo, seen) == ["source", OWN] and subject.methods == (OWN,)
+    assert "<b>Your weights</b>" in seen[demo.compare.summary]["value"]
+    loss, film = demo.pages[list(PAGES).index("loss")], demo.pages[list(PAGES).index("film")]
+    filled = after(film.fill(subject, chosen(), None, None))
+    assert filled[film.zip]["visible"] is False and "bring no film" in filled[film.stage]["value"]
+    filled = after(loss.fill(subject, chosen(), None, None))
+    assert "came without projection heads" in filled[loss.status.place]["value"]
 
 
 def test_from_the_hub(hub, demo, tmp_path, monkeypatch):
@@ -139,10 +153,10 @@ def test_from_the_hub(hub, demo, tmp_path, monkeypatch):
     for name, words in {"own": "NEGCUT, width 4", "own/G.pth": "without projection heads",
                         "nothing": "no such repository", "own/F.pth": "no such file"}.items():  # fmt: skip
         name = f"somebody/{name}"
-        assert words in said(demo, demo.open_hub(name, "day2sunset", ["cut"], None))
+        assert words in said(demo, demo.own.open_hub(name, "day2sunset", ["cut"], None))
     monkeypatch.setattr("qsneg.ui.limits.OWN_FILE_BYTES", 1 << 20)
     Hub.files["somebody/own"]["large.pth"] = bytes(2 << 20)
-    assert "larger than the 1 MB" in said(demo, demo.open_hub("somebody/own/large.pth", "day2sunset", [], None))
+    assert "larger than the 1 MB" in said(demo, demo.own.open_hub("somebody/own/large.pth", "day2sunset", [], None))
 
 
 def test_the_room_for_opened_models_is_bounded(strided):
@@ -151,25 +165,6 @@ def test_the_room_for_opened_models_is_bounded(strided):
     opened.limit = 1
     second = opened.open(strided)
     assert opened.find(first) is None and opened.find(second) is not None and first != second
-
-
-@pytest.mark.parametrize("layer, words", [
-    (0, ""), (4, "pixels per position"), (8, "pixels per position"), (12, ""), (16, "no layer 16"),
-])  # fmt: skip
-def test_other_grids_and_layers_are_not_compared(strided, layer, words):
-    image = Image.linear_gradient("L").resize((44, 32))
-    made = {"cut": tiny("cut"), OWN: convert("cyclegan", strided)}
-    seen = {method: observe(Translator(model, "cpu"), image) for method, model in made.items()}
-    choice = Choice(layer=layer).on((44, 32))
-    able, absent = inner_pages.split("anchors", seen, choice)
-    assert list(able) == (["cut"] if words else ["cut", OWN]) and words in absent.get(OWN, "")
-    for name in ("anchors", "attention"):
-        html = PAGES[name].html(able, choice, absent)
-        assert html.count('class="fig own"') == 3 and (words in html)
-    only, _ = inner_pages.split("attention", {OWN: seen[OWN]}, choice) if layer != 16 else ({}, {})
-    if only:
-        html = PAGES["attention"].html(only, choice)
-        assert html.count("came without projection heads") == 2 and "attention of the query" in html
 
 
 def test_in_the_browser(page, browser, app, strided):  # noqa: F811

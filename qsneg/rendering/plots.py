@@ -45,8 +45,16 @@ def axis(y: float, left: float, right: float, ticks: Sequence[tuple[float, str]]
     return "".join(lines)
 
 
-def histogram(values: np.ndarray, cut: float, limits: tuple[float, float], ticks: list[str], colour: str, unit: str,
-              most: float, bins: int = 40) -> str:  # fmt: skip
+def histogram(
+    values: np.ndarray,
+    cut: float,
+    limits: tuple[float, float],
+    ticks: list[str],
+    colour: str,
+    unit: str,
+    most: float,
+    bins: int = 40,
+) -> str:
     """How many positions have which value (values beyond the limits count in the end bins), the cut-off marked.
 
     The bars below `cut`, the anchors', are full, the others pale. `most` is the share of positions at the top.

@@ -1,0 +1,122 @@
+"""Controls of pages, declared: what they are called, what they offer, which field of `Selection` they set."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from qsneg.attention import MODES
+from qsneg.inspect import View
+from qsneg.pages.selection import SCALES, Selection
+from qsneg.rendering.rows import OPACITY
+
+
+@dataclass(frozen=True)
+class Control:
+    """Buttons where there are `choices` (what they say, value), a slider where there is a `range` (least, most, step),
+    else a field for a whole number."""
+
+    name: str
+    label: str
+    default: object
+    tooltip: str  # the code's name, and what it is
+    choices: tuple[tuple[str, object], ...] = ()
+    range: tuple[float, float, float] = ()
+    field: str = ""  # of Selection; "" for one of its own name
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of Selection that it shows."""
+        return (self.field or self.name,)
+
+    def set(self, selection: Selection, value, view: View | None) -> Selection:
+        """The selection with a new value; `view` is the first of those that are looked at, if there are any."""
+        return replace(selection, **{self.field or self.name: value})
+
+    def shown(self, selection: Selection, view: View | None) -> dict:
+        """What it shows for a selection: value, and what else has changed."""
+        return {"value": getattr(selection, self.field or self.name)}
+
+
+class Layer(Control):
+    """A layer, of those that the model has."""
+
+    def shown(self, selection: Selection, view: View) -> dict:
+        return {"value": selection.layer, "choices": list(view.config.layers)}
+
+
+class Mode(Control):
+    """An attention mode, of those that it offers."""
+
+    def shown(self, selection: Selection, view: View) -> dict:
+        offered = [value for _, value in self.choices]
+        return {"value": selection.mode if selection.mode in offered else self.default}
+
+
+@dataclass(frozen=True)
+class Scale(Control):
+    """A colour scale: what `own` makes of a selection."""
+
+    own: Callable[[Selection], str] = None
+
+    def shown(self, selection: Selection, view: View) -> dict:
+        return {"value": self.own(selection)}
+
+
+class Coordinate(Control):
+    """Row or column of the query on the layer's grid."""
+
+    fields = "x", "y"
+
+    def set(self, selection: Selection, value, view: View) -> Selection:
+        grid = view.grid(selection.layer)
+        place = dict(zip(("row", "column"), selection.position(grid)))
+        return selection.moved(grid, **place | {self.name: int(value)})
+
+    def shown(self, selection: Selection, view: View) -> dict:
+        number, grid = ("row", "column").index(self.name), view.grid(selection.layer)
+        inside = grid.visible()[number]
+        label = f"{self.label}, {inside.start} to {inside.stop - 1}"
+        return {"value": selection.position(grid)[number], "label": label}
+
+
+class InBrowser(Control):
+    """One that the browser obeys on its own."""
+
+    fields = ()
+
+
+def named(values) -> tuple[tuple[str, object], ...]:
+    return tuple((str(value).replace("+", " + "), value) for value in values)
+
+
+LAYER = "layer: index of the generator's layer whose features are read"
+
+
+def layer() -> Control:
+    return Layer("layer", "Layer", Selection().layer, LAYER, named((0, 4, 8, 12, 16)))
+
+
+def mode(label: str, modes=MODES) -> Control:
+    tooltip = "mode: what a position attends to: all positions, or a window of 7 × 7"
+    return Mode("mode", label, "global", tooltip, named(modes))
+
+
+def scale(own: Callable[[Selection], str], field: str = "scale") -> Control:
+    """own: the scale that a selection has on the page; field: what holds it."""
+    tip = "how values become colours"
+    return Scale("scale", "Colour scale", own(Selection()), tip, named(SCALES), field=field, own=own)
+
+
+def seed(label: str = "Seed") -> Control:
+    return Control("seed", label, 0, "seed: of random positions and of NEGCUT's noise", range=(0, 40, 1))
+
+
+def row_and_column() -> tuple[Control, Control]:
+    return (
+        Coordinate("row", "Row", 0, "position: row on the layer's grid"),
+        Coordinate("column", "Column", 0, "position: column on the layer's grid"),
+    )
+
+
+def opacity() -> Control:
+    tooltip = "how strongly the map covers the picture"
+    return InBrowser("opacity", "Map opacity", OPACITY, tooltip, range=(0, 1, 0.05))

@@ -1,0 +1,84 @@
+"""What is chosen on the pages: small, immutable, the same for all pages.
+
+selection = Selection(layer=16).at(120, 80)          # the query, in pixels of the inspected source
+selection.position(view.grid(16))                    # its row and column on that layer's grid
+"""
+
+from dataclasses import dataclass, replace
+
+from qsneg.attention import MODES
+from qsneg.inspect import Grid, View
+
+SCALES = ("linear", "logarithmic", "by rank")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Query, layer, and what the controls of the pages say."""
+
+    x: float = -1.0  # pixels of the inspected source; −1: its middle
+    y: float = -1.0
+    size: tuple[int, int] = (0, 0)  # width and height of the picture that x and y belong to
+    layer: int = 12
+    mode: str = "global"
+    anchors: int = 256
+    scale: str = ""  # "": the layer's own
+    count: int = 6  # nearest patches
+    radius: int = 2  # cells around the query that do not count as near
+    seed: int = 0
+    picture: int = 0  # of the film
+    film_layer: int = 16
+    film_scale: str = "by rank"
+    most: int = 1 << 31  # positions up to which every one is compared with every other
+
+    @property
+    def slow(self) -> tuple[int, str]:
+        """What takes a while when it is another: layer and mode."""
+        return self.layer, self.mode
+
+    def at(self, x: float, y: float) -> "Selection":
+        """The query moved to a pixel."""
+        return replace(self, x=float(x), y=float(y))
+
+    def on(self, size: tuple[int, int]) -> "Selection":
+        """The same for a picture of this size: the query keeps its relative place."""
+        if size == self.size:
+            return self
+        if self.x < 0 or not self.size[0]:
+            x, y = (self.x, self.y) if self.x >= 0 else (size[0] // 2, size[1] // 2)
+        else:
+            x, y = ((v + 0.5) * new / old - 0.5 for v, new, old in zip((self.x, self.y), size, self.size))
+        return replace(self, x=min(max(x, 0.0), size[0] - 1.0), y=min(max(y, 0.0), size[1] - 1.0), size=size)
+
+    def position(self, grid: Grid) -> tuple[int, int]:
+        """Row and column of the query on a grid."""
+        return grid.position(self.x, self.y)
+
+    def moved(self, grid: Grid, row: int, column: int) -> "Selection":
+        """The query at the middle of a position; positions outside the picture are moved to its edge."""
+        rows, columns = grid.visible()
+        row, column = min(max(row, rows.start), rows.stop - 1), min(max(column, columns.start), columns.stop - 1)
+        return self.at(*grid.centre(row, column))
+
+    def the_scale(self) -> str:
+        """The scale of entropies: by rank at layer 16, whose entropies are too unequal, else logarithmic."""
+        return self.scale or ("by rank" if self.layer >= 16 else "logarithmic")
+
+    def the_mode(self, view: View) -> str:
+        """The mode, or "local" where there are too many positions to compare each with all."""
+        rows, columns = view.grid(self.layer).shape
+        return self.mode if rows * columns <= self.most else "local"
+
+    def check(self, view: View) -> None:
+        """Raises ValueError with a sentence on what is out of range."""
+        view.number(self.layer)
+        if self.mode not in MODES:
+            raise ValueError(f"Unknown attention mode '{self.mode}': choose one of {', '.join(MODES)}.")
+        for name, value, least, most in (
+            ("number of anchors", self.anchors, 1, 4096),
+            ("seed", self.seed, 0, 2**31),
+            ("number of neighbours", self.count, 1, 100),
+            ("radius", self.radius, 0, 100),
+        ):
+            if not least <= value <= most:
+                raise ValueError(f"The {name} must lie between {least} and {most}, not {value}.")

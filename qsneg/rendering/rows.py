@@ -1,0 +1,182 @@
+"""What is shown, as data: rows of panels, each a picture with map, marks, bar, plot and words. Nothing is drawn here.
+
+    panel = Panel("cut", "anchors", Picture("source", lambda: view.source), grid, scaled, (Dots(result.anchors),))
+    Row("Anchors", "Brighter dots rank higher.", (panel,))
+
+`qsneg.ui.figures` draws rows as HTML, `overlays` and `report` as files. Both draw a mark's `shapes`, so that a dot
+that is hollow in one is hollow in the other. Shapes are in pixels of the picture.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from qsneg.inspect import Grid
+from qsneg.rendering.colormaps import INK, PAPER, RANKS, VERMILION, Bar, Scaled, hexes
+
+BINS = 16  # colours of ranked dots
+PALE, MIDDLE = "#c9ced6", "#6b7280"  # dots without a rank; the rim of hollow ones
+OPACITY = 0.75  # of a map over its picture
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Circles of one look around points N×2, or polygons of one look, N×K×2; or one word that stands at a point."""
+
+    kind: str  # circles, polygons or word
+    points: np.ndarray
+    size: float = 0.0  # radius of circles, height of a word
+    fill: str = ""  # "" for none
+    edge: str = ""
+    width: float = 0.0  # of the edge, half of it on each side of the outline
+    text: str = ""
+    at_end: bool = False  # the point is where the word ends
+
+
+def unit(grid: Grid) -> float:
+    """Length in pixels of the picture for marks: about 1 at 256."""
+    return min(max(grid.size), 2 * min(grid.size)) / 256
+
+
+def centres(grid: Grid, positions: np.ndarray) -> np.ndarray:
+    """The middles of cells (row, column) N×2 as points (x, y) N×2."""
+    return np.array([np.array(grid.box(*map(int, p))).reshape(2, 2).mean(0) for p in positions]).reshape(-1, 2)
+
+
+class Mark:
+    """Positions (row, column) N×2 on a grid, and how they look."""
+
+    positions: np.ndarray
+
+    def shapes(self, grid: Grid) -> list[Shape]:
+        """What is drawn for it, from bottom to top."""
+
+
+@dataclass(frozen=True)
+class Dots(Mark):
+    """Dots: coloured by rank (the first is brightest and on top), grey, or open and grey."""
+
+    positions: np.ndarray
+    ranked: bool = True
+    hollow: bool = False
+
+    def shapes(self, grid: Grid) -> list[Shape]:
+        count = len(self.positions)
+        u = unit(grid) * min(1.0, 16 / max(1, count) ** 0.5 + 0.35)  # many are drawn smaller
+        bins = np.array_split(np.asarray(self.positions), min(BINS, count) if self.ranked and count else 1)
+        plain = [MIDDLE if self.hollow else PALE]
+        fills = hexes(np.linspace(1, 0.1, len(bins)), RANKS) if self.ranked else plain
+        drawn = []
+        for part, fill in reversed(list(zip(bins, fills))):
+            points = centres(grid, part)
+            drawn.append(Shape("circles", points, 2.3 * u, PAPER if self.hollow else INK))
+            drawn.append(Shape("circles", points, 1.6 * u, fill))
+            if self.hollow:
+                drawn.append(Shape("circles", points, 0.8 * u, PAPER))
+        return drawn
+
+
+@dataclass(frozen=True)
+class Ring(Mark):
+    """The query: a white ring with a dark edge; filled, its positive."""
+
+    positions: np.ndarray
+    filled: bool = False
+
+    def shapes(self, grid: Grid) -> list[Shape]:
+        at, u = centres(grid, np.atleast_2d(self.positions)), unit(grid)
+        drawn = [Shape("circles", at, 6 * u, "", colour, w * u) for colour, w in ((INK, 3.6), (PAPER, 1.8))]
+        return drawn + ([Shape("circles", at, 2.5 * u, PAPER, INK, u)] if self.filled else [])
+
+
+@dataclass(frozen=True)
+class Boxes(Mark):
+    """Cells as numbered boxes, a cell of margin around each."""
+
+    positions: np.ndarray
+
+    def shapes(self, grid: Grid) -> list[Shape]:
+        u, drawn = unit(grid), []
+        for number, position in enumerate(self.positions, 1):
+            left, top, right, bottom = grid.box(*map(int, position))
+            pad = max(grid.stride, 3 * u)
+            left, right, upper, lower = left - pad, right + pad, top - pad, bottom + pad
+            box = np.array([[(left, upper), (right, upper), (right, lower), (left, lower)]])
+            inside = right + 12 * u < grid.size[0]
+            at = np.array([right + 2 * u if inside else left - 2 * u, top + 6 * u])
+            drawn += [Shape("polygons", box, 0, "", colour, w * u) for colour, w in ((INK, 3), (PAPER, 1.4))]
+            drawn.append(Shape("word", at, 9.5 * u, PAPER, INK, 2.2 * u, str(number), not inside))
+        return drawn
+
+
+@dataclass(frozen=True)
+class Triangles(Mark):
+    """Generated negatives at their nearest patches; the more of them at one place, the larger."""
+
+    positions: np.ndarray
+
+    def shapes(self, grid: Grid) -> list[Shape]:
+        places, counts = np.unique(self.positions, axis=0, return_counts=True)
+        r = (unit(grid) * np.minimum(3 + np.sqrt(counts), 12))[:, None, None]
+        corners = centres(grid, places)[:, None] + r * np.array([(0, -1), (1, 0.8), (-1, 0.8)])
+        return [Shape("polygons", corners, 0, VERMILION, PAPER, 0.8 * unit(grid))]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What lies under maps and marks: its name, by which a page that has it refers to it; and how to get it."""
+
+    name: str
+    read: Callable[[], Image.Image]
+    part: tuple[int, int] = (0, 1)  # which of how many, where the page has them side by side under that name
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A small square of a picture around a cell, with what it is in words, and a word under it."""
+
+    position: Sequence[int]
+    title: str
+    under: Picture
+    grid: Grid
+    caption: str = ""
+    side: int = 44  # pixels on a page
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One column of a row. All but the key may be missing: a panel without picture and title explains its row."""
+
+    key: str  # a method, or "source": its colour, its title, its folder among files; "" for an explanation
+    name: str = ""  # of its files
+    under: Picture | None = None
+    grid: Grid | None = None
+    map: Scaled | None = None
+    marks: tuple[Mark, ...] = ()
+    bar: Bar | None = None  # of the marks' colours; a map brings its own
+    plot: str = ""  # SVG
+    patches: tuple[Patch, ...] = ()
+    words: str = ""
+    title: str = ""  # "" for the key's own
+    label: str = ""  # what the picture shows, for those who do not see it
+    grey: bool = True
+    aim: tuple[float, float] | None = None  # the query's pixel, where the picture is a place to choose it
+    absent: str = ""  # why a method cannot be shown
+    span: tuple[int, int] | None = None  # first and last step of a film between which it is shown, as indices
+
+    @property
+    def scale(self) -> Bar | None:
+        return self.bar or self.map
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a page: its title, how to read it, its panels in columns. Panels of one key that have a span are frames
+    of a film and share a column; `steps` are what it counts. Without a title it is a remark."""
+
+    title: str
+    note: str
+    panels: tuple[Panel, ...] = ()
+    steps: tuple[int, ...] = ()

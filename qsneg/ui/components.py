@@ -1,0 +1,114 @@
+"""Components and files that the parts of the app share."""
+
+import hashlib
+import io
+import json
+import traceback
+from pathlib import Path
+
+import gradio as gr
+import gradio.component_meta
+from gradio.utils import get_upload_folder
+from PIL import Image, PngImagePlugin
+
+from qsneg.pages.controls import Control
+from qsneg.rendering import sample_pictures
+from qsneg.ui import texts
+from qsneg.ui.uploads import Refused
+
+MODEL = dict(concurrency_id="model", concurrency_limit=1)  # the one queue of everything that uses a model
+PRIVATE = dict(api_visibility="private")
+FILES = dict(type="filepath", image_mode=None, format="png")  # pictures come and go as files
+BARE = dict(show_label=False, container=False, interactive=False)
+UNEXPECTED = "Something went wrong on the server, which has logged it: try again, or try another picture."
+STATIC = Path(__file__).parent / "static"
+
+gradio.component_meta.create_or_modify_pyi = lambda *_: None  # else gradio writes a .pyi beside this file
+
+
+class Picture(gr.Image):
+    """An image component that hands a file over unread: `Sources.read` says in one sentence what is wrong with it."""
+
+    is_template = True  # to gradio an Image like any other
+
+    def preprocess(self, payload):
+        if payload is None or (payload.path and not (payload.url or "").startswith("data:")):
+            return payload and payload.path
+        try:
+            return super().preprocess(payload)
+        except Exception:
+            raise gr.Error("This is not a picture that can be read: send a JPEG, PNG or WebP file.") from None
+
+
+class Whole(gr.Number):
+    """A number that is handed over unread, since `Models.check` says what is wrong with it."""
+
+    is_template = True
+
+    def preprocess(self, payload):
+        return payload
+
+
+class Message:
+    """A place for what is wrong, what is at work or what was done; beside the control that it is about, if any."""
+
+    def __init__(self, about: str = "", refusal: Refused | None = None):
+        self.about = about
+        is_mine = refusal is not None and refusal.control == about
+        self.place = gr.HTML(texts.message(str(refusal)) if is_mine else None, visible=is_mine)
+
+    def refused(self, sentence: str) -> dict:
+        return self.said(texts.message(sentence))
+
+    def at_work(self, sentence: str) -> dict:
+        return self.said(texts.status(sentence))
+
+    def said(self, text: str) -> dict:
+        return {self.place: gr.update(value=text, visible=True)}
+
+    def cleared(self) -> dict:
+        return {self.place: gr.update(visible=False)}
+
+
+def sentence(error: Exception) -> str:
+    """What a visitor is told of an error; one that nobody expected goes to the log."""
+    if isinstance(error, ValueError):  # Refused is one
+        return str(error)
+    traceback.print_exception(error)
+    return UNEXPECTED
+
+
+def drawn(control: Control) -> gr.components.Component:
+    """A control of a page."""
+    common = dict(label=control.label, elem_classes=["control", control.name], container=True, min_width=60, scale=0)
+    if control.choices:
+        return gr.Radio(list(control.choices), value=control.default, **common)
+    if control.range:
+        least, most, step = control.range
+        return gr.Slider(least, most, value=control.default, step=step, buttons=[], **common)
+    return gr.Number(value=control.default, precision=0, **common)
+
+
+def script(file: str, **words) -> str:
+    """A file of JavaScript, each $word in it replaced by a value."""
+    text = (STATIC / file).read_text(encoding="utf-8")
+    for word, value in words.items():
+        text = text.replace(f"${word}", json.dumps(value, ensure_ascii=False))
+    return text
+
+
+def stored(image: Image.Image, *words) -> str:
+    """Write a picture to gradio's folder of files, under a name made of the words that a download will have."""
+    text = PngImagePlugin.PngInfo()
+    if sample_pictures.KEY in image.info:
+        text.add_text(sample_pictures.KEY, image.info[sample_pictures.KEY])
+    image.save(data := io.BytesIO(), "PNG", pnginfo=text, compress_level=1)
+    return kept(data.getvalue(), "-".join(("qsneg", *map(str, words))) + ".png")
+
+
+def kept(data: bytes, name: str) -> str:
+    """Write a file for download."""
+    folder = Path(get_upload_folder()) / hashlib.sha256(data).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+    return str(folder / name)

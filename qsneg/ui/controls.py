@@ -1,0 +1,125 @@
+"""The left column: picture, examples, family, methods, working size, the button; what is wrong stands beside each."""
+
+import html
+
+import gradio as gr
+
+from qsneg.config import main_methods
+from qsneg.rendering import sample_pictures
+from qsneg.rendering.colormaps import title_of
+from qsneg.rendering.sample_pictures import Example
+from qsneg.ui import limits, texts
+from qsneg.ui.components import FILES, PRIVATE, Message, Picture, script, stored
+from qsneg.ui.models import Models
+from qsneg.ui.own_weights import OWN
+from qsneg.ui.selection import Visit
+from qsneg.ui.uploads import Refused
+
+
+class Controls:
+    """The column, its components as attributes."""
+
+    def __init__(self, models: Models, visit: Visit, picture: str, family: str | None, refusal: Refused | None):
+        self.models, self.visit = models, visit
+        self.examples = sample_pictures.examples()
+        self.messages = []
+        look = dict(label="Picture", height=190, buttons=[], elem_id="picture", alt_text="The picture to translate")
+        self.picture = Picture(picture, sources=["upload", "clipboard", "webcam"], **look, **FILES)
+        self.message("picture", refusal)
+        thumbs = thumbnails(self.examples)
+        self.thumbnails = gr.HTML(thumbs, js_on_load=script("choose.js"), elem_id="examples")
+        with gr.Accordion("Settings", elem_id="settings"):
+            titles = [(texts.family_title(name), name) for name in models.families()]
+            self.family = gr.Radio(titles, value=family, label="Model family", elem_id="family")
+            self.family_note = gr.HTML(self.note(family))
+            self.message("family", refusal)
+            present = models.families().get(family, [])
+            choices = [(title_of(m), m) for m in present]
+            self.methods = gr.CheckboxGroup(choices, value=present, label="Methods", elem_id="methods")
+            self.message("methods", refusal)
+            label = "Working size, pixels of the short side"
+            self.size = gr.Radio(limits.OFFERED, value=limits.OFFERED[0], label=label, elem_id="size")
+            self.message("size", refusal)
+        self.go = gr.Button("Translate", variant="primary", elem_id="go")
+        self.stop = gr.Button("Stop", visible=False, elem_id="stop")
+        self.status = Message()
+
+    def message(self, about: str, refusal: Refused | None) -> None:
+        self.messages.append(Message(about, refusal))
+
+    def told(self, refusal: Refused | None = None) -> dict:
+        """The messages: only that of a refusal is there."""
+        values = {}
+        for message in self.messages:
+            is_about = refusal is not None and refusal.control == message.about
+            values |= message.refused(str(refusal)) if is_about else message.cleared()
+        return values
+
+    def busy(self, step: str) -> dict:
+        return {self.go: gr.update(visible=False), self.stop: gr.update(visible=True)} | self.status.at_work(step)
+
+    def idle(self) -> dict:
+        return {self.go: gr.update(visible=True), self.stop: gr.update(visible=False)} | self.status.cleared()
+
+    def idle_parts(self) -> list:
+        return [self.go, self.stop, self.status.place]
+
+    def parts(self) -> list:
+        """What `told`, `busy` and `idle` set."""
+        return [*self.idle_parts(), *(message.place for message in self.messages)]
+
+    def note(self, family: str | None) -> str:
+        """What a family was trained on, and which of the three methods are missing with the reason."""
+        note = html.escape(texts.FAMILIES.get(family, ("", ""))[1])
+        present = self.models.families().get(family, [])
+        missing = [title_of(m) for m in main_methods() if present and m not in present]
+        if missing:
+            folder = html.escape(f"{self.models.folder.name}/{family}")
+            note += f" {' and '.join(missing)}: no weights in <code>{folder}</code>."
+        return f'<p class="note">{note}</p>'
+
+    def check(self, path: str | None) -> dict:
+        """Say at once that an upload is no picture."""
+        mine = self.messages[0]
+        try:
+            self.models.sources.read(path)
+        except Refused as refusal:
+            return mine.refused(str(refusal))
+        return mine.cleared()
+
+    def choose(self, own, event: gr.EventData):
+        """An example: its picture, and the family that it is meant for, if there is one."""
+        example, families = self.examples[event.index], self.models.families()
+        family = example.family if example.family in families else next(iter(families), None)
+        return stored(example.picture(), example.file_name), family, *self.set_family(family, None, own)
+
+    def set_family(self, family, methods, own=None):
+        """The methods that a family has, and the visitor's own; those that were ticked stay ticked."""
+        choices = [(title_of(method), method) for method in self.models.families().get(family, [])]
+        choices += [(f"{title_of(OWN)}: {own[1]}", OWN)] if own else []
+        present = [method for _, method in choices]
+        kept = [method for method in methods or [] if method in present] or present
+        return gr.CheckboxGroup(choices=choices, value=kept), self.note(family)
+
+    def example_chosen(self):
+        """The event of an example, after which it is translated."""
+        outputs = [self.picture, self.family, self.methods, self.family_note]
+        return self.thumbnails.select(self.choose, self.visit.own, outputs, show_progress="hidden", **PRIVATE)
+
+    def wire(self) -> None:
+        hidden = PRIVATE | dict(show_progress="hidden")
+        self.picture.upload(self.check, self.picture, self.messages[0].place, **hidden)
+        inputs = [self.family, self.methods, self.visit.own]
+        self.family.input(self.set_family, inputs, [self.methods, self.family_note], **hidden)
+
+
+def thumbnails(examples: list[Example]) -> str:
+    """The examples as buttons with small pictures, in groups: photographs, drawn scenes."""
+    groups: dict[str, str] = {}
+    for number, example in enumerate(examples):
+        title = html.escape(f"Example: {example.name.lower()}")
+        image = f'<img src="{texts.data_uri(example.thumbnail(), "WEBP", quality=85)}" alt="{title}">'
+        button = f'<button type="button" data-index="{number}" title="{title}">{image}</button>'
+        name = "Photographs" if example.index is None else "Drawn scenes"
+        groups[name] = groups.get(name, "") + button
+    return "".join(f'<div><h4>{name}</h4><div class="thumbs">{buttons}</div></div>' for name, buttons in groups.items())

@@ -1,0 +1,263 @@
+"""The typed endpoints, for gradio_client and MCP."""
+
+import gradio as gr
+
+from qsneg.attention import MODES
+from qsneg.pages import PAGES
+from qsneg.pages.selection import Selection
+from qsneg.rendering import report, sample_pictures, sheets
+from qsneg.rendering.colormaps import title_of
+from qsneg.ui import limits
+from qsneg.ui.compare import Comparison, labelled, steps
+from qsneg.ui.components import FILES, MODEL, Picture, Whole, kept, sentence, stored
+from qsneg.ui.feature_cache import Views
+from qsneg.ui.selection import Subject, chosen
+from qsneg.ui.uploads import Refused
+
+
+class Endpoints:
+    """Functions over the models, with gradio's hidden components that give each its types."""
+
+    def __init__(self, models, views: Views):
+        self.models, self.views = models, views
+
+    def translate(self, picture, method="cut", family="day2sunset", size=256, progress=gr.Progress()):
+        """Translate a picture with one method.
+
+        Args:
+            picture: the picture to translate
+            method: cut, qs-attn or negcut, or another method that /models lists
+            family: what the model translates: day2sunset or horse2zebra-drawn, or another that /models lists
+            size: short side of the result in pixels, from 64 to 2048
+
+        Returns:
+            The translated picture, a PNG file
+        """
+        result = self.last(picture, family, [method], size, progress).results[0]
+        return stored(result.image, method, family, int(size))
+
+    def compare(self, picture, methods=None, family="day2sunset", size=256, progress=gr.Progress()):
+        """Translate a picture with several methods and lay the results side by side.
+
+        Args:
+            picture: the picture to translate
+            methods: names of methods that /models lists; none for all that the family has
+            family: what the models translate: day2sunset or horse2zebra-drawn, or another that /models lists
+            size: short side of each picture in pixels, from 64 to 2048
+
+        Returns:
+            One labelled picture: the source, the translations, and for a drawn scene its true counterpart; and facts:
+            width and height of each picture, the device, and the seconds that each method took
+        """
+        methods = methods or self.models.families().get(family, [])
+        comparison = self.last(picture, family, methods, size, progress)
+        width, height = comparison.source.size
+        facts = {
+            "family": family,
+            "width": width,
+            "height": height,
+            "device": comparison.device,
+            "seconds": {result.method: round(result.seconds, 3) for result in comparison.results},
+        }
+        return stored(labelled(comparison), "comparison", family, int(size)), facts
+
+    def list_models(self) -> list[dict]:
+        """List the models: name, family, method, title, and the card of each (data, steps, figures).
+
+        Returns:
+            One object for each model
+        """
+        return [
+            {
+                "name": f"{family}/{method}",
+                "family": family,
+                "method": method,
+                "title": title_of(method),
+                "card": self.models.card(family, method),
+            }
+            for family, methods in self.models.families().items()
+            for method in methods
+        ]
+
+    def draw(self, index=0, size=256):
+        """Draw a test scene of horses, and the same scene with zebras: its true counterpart.
+
+        Args:
+            index: which scene of the test split, from 0
+            size: side of the square pictures in pixels, a multiple of 4 from 32 to 2048
+
+        Returns:
+            The scene with horses, to be translated; and with zebras, to compare a translation with
+        """
+        try:
+            if not isinstance(index, int) or not isinstance(size, int):
+                raise ValueError("The index and the size must be whole numbers.")
+            seed = sample_pictures.test_seed(index)
+            return tuple(stored(sample_pictures.scene(seed, size, d), "scene", index, d) for d in "AB")
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    def last(self, picture, family, methods, size, progress) -> Comparison:
+        """A comparison, its steps told to `progress`."""
+        try:
+            for number, step in enumerate(steps(self.models, picture, family, methods, size)):
+                if isinstance(step, str):
+                    progress((number, len(methods)), desc=step, unit="methods")
+            return step
+        except Refused as refusal:
+            raise gr.Error(str(refusal), print_exception=False) from None
+
+    def anchors(
+        self,
+        picture,
+        methods=None,
+        family="day2sunset",
+        size=256,
+        layer=16,
+        mode="global",
+        number=256,
+        seed=0,
+        progress=gr.Progress(),
+    ):
+        """Find the entropies and anchors (QS-Attn's selection) in each method's features of a picture.
+
+        Args:
+            picture: the picture to look into
+            methods: names of methods that /models lists; none for all that the family has
+            family: which models: day2sunset or horse2zebra-drawn, or another that /models lists
+            size: short side in pixels; a large picture is inspected at a reduced size, which the numbers state
+            layer: 0, 4, 8, 12 or 16
+            mode: global, local or local+global; layers with many positions are always read in local mode
+            number: how many anchors
+            seed: of the random positions beside them
+
+        Returns:
+            One labelled sheet of pictures; numbers per method: concentration in words, anchors and random positions
+            as row and column, entropies' quartiles, loss; and a zip with all pictures and arrays
+        """
+        selection = chosen(layer=layer, mode=mode, anchors=number, seed=seed)
+        return self.inspected("anchors", picture, methods, family, size, selection, progress)
+
+    def attention(
+        self,
+        picture,
+        x=-1,
+        y=-1,
+        methods=None,
+        family="day2sunset",
+        size=256,
+        layer=12,
+        mode="global",
+        neighbours=6,
+        radius=2,
+        progress=gr.Progress(),
+    ):
+        """Follow one patch of a picture: its attention row, its similarity maps, its nearest patches, in each method.
+
+        Args:
+            picture: the picture to look into
+            x: column of the query in pixels of the inspected source, from 0; −1 for the middle
+            y: row of the query in pixels of the inspected source, from 0; −1 for the middle
+            methods: names of methods that /models lists; none for all that the family has
+            family: which models: day2sunset or horse2zebra-drawn, or another that /models lists
+            size: short side in pixels; a large picture is inspected at a reduced size, which the numbers state
+            layer: 0, 4, 8, 12 or 16
+            mode: global or local
+            neighbours: how many nearest patches
+            radius: how many cells around the query do not count as nearest
+
+        Returns:
+            One labelled sheet of pictures; numbers per method: the position on the layer's grid, attention to itself,
+            nearest patches with their cosines; and a zip with all pictures and arrays
+        """
+        selection = chosen(x=x, y=y, layer=layer, mode=mode, count=neighbours, radius=radius)
+        return self.inspected("attention", picture, methods, family, size, selection, progress)
+
+    def negatives(
+        self,
+        picture,
+        x=-1,
+        y=-1,
+        methods=None,
+        family="day2sunset",
+        size=256,
+        layer=12,
+        mode="global",
+        seed=0,
+        progress=gr.Progress(),
+    ):
+        """Compare one patch of the translation with its positive and its negatives, in each method.
+
+        Args:
+            picture: the picture to look into
+            x: column of the query in pixels of the inspected source, from 0; −1 for the middle
+            y: row of the query in pixels of the inspected source, from 0; −1 for the middle
+            methods: names of methods that /models lists; none for all that the family has
+            family: which models: day2sunset or horse2zebra-drawn, or another that /models lists
+            size: short side in pixels; a large picture is inspected at a reduced size, which the numbers state
+            layer: 0, 4, 8, 12 or 16
+            mode: how QS-Attn selects its negatives: global, local or local+global
+            seed: of the random positions and of NEGCUT's noise
+
+        Returns:
+            One labelled sheet of pictures; numbers per method: similarity to the positive, the hardest negatives with
+            their positions (of a generated one its nearest patch, a look-up), shares of the softmax; and a zip with all
+            pictures and arrays
+        """
+        selection = chosen(x=x, y=y, layer=layer, mode=mode, seed=seed)
+        return self.inspected("negatives", picture, methods, family, size, selection, progress)
+
+    def inspected(self, name, picture, methods, family, size, selection: Selection, progress):
+        """A page as one sheet, numbers and a zip."""
+        try:
+            page = PAGES[name]
+            methods = self.models.check(family, methods or self.models.families().get(family, []), size)
+            digest = self.models.sources.read(picture).digest
+            s = selection
+            if not all(map(is_whole, (s.layer, s.anchors, s.count, s.radius, s.seed, s.x, s.y))):
+                raise ValueError("Layer, position, seed and numbers must be whole numbers.")
+            subject = Subject(picture, digest, family, tuple(methods), int(size))
+            for number, seen in enumerate(page.steps(self.views, subject)):
+                if isinstance(seen, str):
+                    progress((number, len(methods)), desc=seen, unit="methods")
+            selection = page.fit(selection, seen)
+            looked = page.look(seen, selection)
+            files = page.files(looked, selection)
+        except Exception as error:
+            raise gr.Error(sentence(error), print_exception=False) from None
+        (width, height), layer = selection.size, selection.layer
+        line = f"qsneg, {name}, {family}, {width} by {height} pixels, layer {layer}"
+        facts = {"family": family, "width": width, "height": height, "methods": files["summary.json"]}
+        facts |= {"absent": looked.absent} if looked.absent else {}
+        archive = kept(report.zipped(files), f"qsneg-{name}-{family}-layer-{layer}.zip")
+        return stored(sheets.of_files(files, line), name, family, f"layer-{layer}"), facts, archive
+
+    def build(self) -> None:
+        """Declare them; their components are not shown."""
+        families, methods = self.models.families(), self.models.present()
+        with gr.Group(visible=False):
+            picture = Picture(label="Picture", **FILES)
+            free = dict(allow_custom_value=True)  # what is not there is refused by `Models.check`
+            method = gr.Dropdown(methods, value=next(iter(methods), None), label="Method", **free)
+            several = gr.Dropdown(methods, multiselect=True, label="Methods", **free)
+            family = gr.Dropdown(list(families), value=next(iter(families), None), label="Family", **free)
+            size = Whole(limits.OFFERED[0], precision=0, label="Working size")
+            index = Whole(0, precision=0, label="Index")
+            numbers = {"Layer": 12, "Number": 256, "Seed": 0, "x": -1, "y": -1, "Neighbours": 6, "Radius": 2}
+            layer, number, seed, x, y, near, radius = (Whole(v, precision=0, label=k) for k, v in numbers.items())
+            mode = gr.Dropdown(list(MODES), value="global", label="Mode", **free)
+            archive = gr.File(label="Pictures, arrays and numbers")
+            image, other = (Picture(format="png", label=label) for label in ("Picture", "Counterpart"))
+            facts, button = gr.JSON(label="Facts"), gr.Button()
+        button.click(self.translate, [picture, method, family, size], image, api_name="translate", **MODEL)
+        button.click(self.compare, [picture, several, family, size], [image, facts], api_name="compare", **MODEL)
+        look, seen = [several, family, size, layer, mode], [image, facts, archive]
+        button.click(self.anchors, [picture, *look, number, seed], seen, api_name="anchors", **MODEL)
+        button.click(self.attention, [picture, x, y, *look, near, radius], seen, api_name="attention", **MODEL)
+        button.click(self.negatives, [picture, x, y, *look, seed], seen, api_name="negatives", **MODEL)
+        button.click(self.draw, [index, size], [image, other], api_name="draw")
+        gr.api(self.list_models, api_name="models")
+
+
+def is_whole(value) -> bool:
+    return isinstance(value, (int, float)) and value == int(value)

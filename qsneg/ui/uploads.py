@@ -1,0 +1,81 @@
+"""A picture as a visitor gives it: read once, carried with its digest; and requests that cannot be met.
+
+source = Sources().read("photo.jpg")        # decoded and hashed; the second time, found
+source.at(256), source.digest
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from qsneg import image_io
+from qsneg.rendering import sample_pictures
+from qsneg.ui import limits
+from qsneg.ui.bounded import Bounded
+
+
+class Refused(ValueError):
+    """A request that cannot be met: one sentence for the visitor, and the control that it is about
+    ("picture", "family", "methods" or "size")."""
+
+    def __init__(self, control: str, sentence: str):
+        super().__init__(sentence)
+        self.control = control
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture to translate: upright RGB, the seed of its scene if it is a drawn one, a digest of its pixels."""
+
+    image: Image.Image
+    seed: int | None
+    digest: str
+
+    @classmethod
+    def of(cls, image: Image.Image) -> "Source":
+        """A picture of any mode; one that came from `sample_pictures.scene` is known as a scene."""
+        seed = sample_pictures.seed_of(image)
+        image = image_io.upright_rgb(image)
+        return cls(image, seed, hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest())
+
+    def at(self, size: int) -> Image.Image:
+        """The picture to translate at a working size: a scene is drawn anew, the rest is left to the translator."""
+        return sample_pictures.scene(self.seed, size, "A") if self.seed is not None and size % 4 == 0 else self.image
+
+
+class Sources(Bounded):
+    """Pictures by file, each decoded and hashed once, as long as there is room."""
+
+    def __init__(self, limit: int = limits.SOURCES_BYTES):
+        super().__init__(limit, lambda source: 3 * source.image.width * source.image.height)
+
+    def read(self, path: Path | str | None) -> Source:
+        """A file.
+
+        Raises:
+            Refused: if there is none, or it cannot be read as a picture.
+        """
+        if not path:
+            raise Refused("picture", "There is no picture yet: upload one, paste one, or choose an example.")
+        try:
+            stat = os.stat(path)
+            key = str(path), stat.st_mtime_ns, stat.st_size
+            return self.find(key) or self.keep(key, decoded(path))
+        except (ValueError, OSError) as error:
+            if "smaller" in str(error):  # too many pixels, and what to do about it
+                raise Refused("picture", str(error).replace(f"'{path}'", "This picture")) from None
+            raise Refused(
+                "picture",
+                "This file cannot be read as a picture: it may be damaged, or of another kind; "
+                "choose a JPEG, PNG or WebP file.",
+            ) from None
+
+
+def decoded(path: Path | str) -> Source:
+    image = image_io.read(path)
+    with Image.open(path) as file:  # the text of a drawn scene, which does not survive `read`; no pixels are read
+        image.info.update({k: v for k, v in file.info.items() if k == sample_pictures.KEY})
+    return Source.of(image)
