@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from qsneg.attention import MODES
+from qsneg.config import ATTENTION_MODES
 from qsneg.inspect import View
 from qsneg.pages.selection import SCALES, Selection
 from qsneg.rendering.rows import OPACITY
@@ -95,7 +95,7 @@ def layer() -> Control:
     return Layer("layer", "Layer", Selection().layer, LAYER, named((0, 4, 8, 12, 16)))
 
 
-def mode(label: str, modes=MODES) -> Control:
+def mode(label: str, modes=ATTENTION_MODES) -> Control:
     tooltip = "mode: what a position attends to: all positions, or a window of 7 × 7"
     return Mode("mode", label, "global", tooltip, named(modes))
 

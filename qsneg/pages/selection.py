@@ -6,7 +6,7 @@ selection.position(view.grid(16))                    # its row and column on tha
 
 from dataclasses import dataclass, replace
 
-from qsneg.attention import MODES
+from qsneg.config import check_mode
 from qsneg.inspect import Grid, View
 
 SCALES = ("linear", "logarithmic", "by rank")
@@ -72,8 +72,7 @@ class Selection:
     def check(self, view: View) -> None:
         """Raises ValueError with a sentence on what is out of range."""
         view.number(self.layer)
-        if self.mode not in MODES:
-            raise ValueError(f"Unknown attention mode '{self.mode}': choose one of {', '.join(MODES)}.")
+        check_mode(self.mode)
         for name, value, least, most in (
             ("number of anchors", self.anchors, 1, 4096),
             ("seed", self.seed, 0, 2**31),

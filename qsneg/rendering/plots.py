@@ -85,7 +85,9 @@ def histogram(
 
 def shares(values: np.ndarray, limits: tuple[float, float], bins: int = 40) -> np.ndarray:
     """The share of the values in each of `bins` equal bins between the limits; those beyond count in the end bins."""
-    counts = np.histogram(np.clip(values, *limits), bins, (limits[0], max(limits[1], limits[0] + 1e-12)))[0]
+    low, high = limits
+    high = max(high, low + 1e-6 * max(1.0, abs(low)))  # all values may be the same
+    counts = np.histogram(np.clip(values.astype(np.float64), low, high), bins, (low, high))[0]
     return counts / max(1, values.size)
 
 

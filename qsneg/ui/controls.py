@@ -4,13 +4,12 @@ import html
 
 import gradio as gr
 
-from qsneg.config import main_methods
 from qsneg.rendering import sample_pictures
 from qsneg.rendering.colormaps import title_of
 from qsneg.rendering.sample_pictures import Example
 from qsneg.ui import limits, texts
 from qsneg.ui.components import FILES, PRIVATE, Message, Picture, script, stored
-from qsneg.ui.models import Models
+from qsneg.ui.models import Models, listed
 from qsneg.ui.own_weights import OWN
 from qsneg.ui.selection import Visit
 from qsneg.ui.uploads import Refused
@@ -69,13 +68,13 @@ class Controls:
         return [*self.idle_parts(), *(message.place for message in self.messages)]
 
     def note(self, family: str | None) -> str:
-        """What a family was trained on, and which of the three methods are missing with the reason."""
+        """What a family was trained on, and which methods that other families have are missing, with the reason."""
         note = html.escape(texts.FAMILIES.get(family, ("", ""))[1])
         present = self.models.families().get(family, [])
-        missing = [title_of(m) for m in main_methods() if present and m not in present]
+        missing = [title_of(m) for m in self.models.present() if present and m not in present]
         if missing:
             folder = html.escape(f"{self.models.folder.name}/{family}")
-            note += f" {' and '.join(missing)}: no weights in <code>{folder}</code>."
+            note += f" {listed(missing, 'and')}: no weights in <code>{folder}</code>."
         return f'<p class="note">{note}</p>'
 
     def check(self, path: str | None) -> dict:

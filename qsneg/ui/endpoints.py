@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from qsneg.attention import MODES
+from qsneg.config import ATTENTION_MODES
 from qsneg.pages import PAGES
 from qsneg.pages.selection import Selection
 from qsneg.rendering import report, sample_pictures, sheets
@@ -245,7 +245,7 @@ class Endpoints:
             index = Whole(0, precision=0, label="Index")
             numbers = {"Layer": 12, "Number": 256, "Seed": 0, "x": -1, "y": -1, "Neighbours": 6, "Radius": 2}
             layer, number, seed, x, y, near, radius = (Whole(v, precision=0, label=k) for k, v in numbers.items())
-            mode = gr.Dropdown(list(MODES), value="global", label="Mode", **free)
+            mode = gr.Dropdown(list(ATTENTION_MODES), value="global", label="Mode", **free)
             archive = gr.File(label="Pictures, arrays and numbers")
             image, other = (Picture(format="png", label=label) for label in ("Picture", "Counterpart"))
             facts, button = gr.JSON(label="Facts"), gr.Button()

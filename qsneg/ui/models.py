@@ -91,12 +91,12 @@ class Models:
                 "python -m qsneg train, or start the app with --checkpoints.",
             )
         if family not in families:
-            raise Refused("family", f"There are no models called '{family}': choose {_either(families)}.")
+            raise Refused("family", f"There are no models called '{family}': choose {listed(families)}.")
         if not methods:
             raise Refused("methods", "No method is chosen: tick at least one.")
         for method in shipped:
             if method not in families[family]:
-                choose = _either(families[family])
+                choose = listed(families[family])
                 raise Refused("methods", f"There are no weights of '{method}' for {family}: choose {choose}.")
         if not isinstance(size, (int, float)) or size != int(size) or not least <= size <= most:
             raise Refused("size", f"The working size must be a whole number from {least} to {most} pixels, not {size}.")
@@ -169,7 +169,7 @@ class Models:
         return thread
 
 
-def _either(names) -> str:
+def listed(names, last: str = "or") -> str:
     """["a", "b", "c"] as "a, b or c"."""
-    *first, last = names
-    return f"{', '.join(first)} or {last}" if first else last
+    *first, end = names
+    return f"{', '.join(first)} {last} {end}" if first else end
