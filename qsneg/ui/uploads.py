@@ -12,6 +12,8 @@ from pathlib import Path
 from PIL import Image
 
 from qsneg import image_io
+from qsneg.image_io import TooManyPixels
+from qsneg.memory_limits import TooLarge
 from qsneg.rendering import sample_pictures
 from qsneg.ui import limits
 from qsneg.ui.bounded import Bounded
@@ -64,9 +66,9 @@ class Sources(Bounded):
             stat = os.stat(path)
             key = str(path), stat.st_mtime_ns, stat.st_size
             return self.find(key) or self.keep(key, decoded(path))
-        except (ValueError, OSError) as error:
-            if "smaller" in str(error):  # too many pixels, and what to do about it
-                raise Refused("picture", str(error).replace(f"'{path}'", "This picture")) from None
+        except (TooManyPixels, TooLarge) as error:  # which say what to do about it
+            raise Refused("picture", str(error).replace(f"'{path}'", "This picture")) from None
+        except (ValueError, OSError):
             raise Refused(
                 "picture",
                 "This file cannot be read as a picture: it may be damaged, or of another kind; "
@@ -76,6 +78,6 @@ class Sources(Bounded):
 
 def decoded(path: Path | str) -> Source:
     image = image_io.read(path)
-    with Image.open(path) as file:  # the text of a drawn scene, which does not survive `read`; no pixels are read
+    with image_io.opened(path) as file:  # the text of a drawn scene, which does not survive `read`; no pixels are read
         image.info.update({k: v for k, v in file.info.items() if k == sample_pictures.KEY})
     return Source.of(image)

@@ -110,6 +110,19 @@ def test_a_picture_that_has_vanished_is_refused(models, subject):
     assert refusal.value.control == "picture"
 
 
+def test_a_damaged_file_is_not_taken_for_a_large_one(tmp_path, monkeypatch):
+    """Whatever its name says: what is wrong is told by the kind of error."""
+    (tmp_path / "smaller.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"damaged")
+    with pytest.raises(Refused, match="may be damaged") as refusal:
+        Sources().read(tmp_path / "smaller.png")
+    assert "smaller" not in str(refusal.value)
+    Image.new("RGB", (40, 40)).save(tmp_path / "large.png")
+    monkeypatch.setattr("qsneg.image_io.MAX_PIXELS", 1000)
+    with pytest.raises(Refused, match="^This picture cannot be read as a picture: it has") as refusal:
+        Sources().read(tmp_path / "large.png")
+    assert str(tmp_path) not in str(refusal.value)
+
+
 # --- bounds ---
 
 
