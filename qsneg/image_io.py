@@ -204,7 +204,22 @@ def readable(folder: Path | str) -> Iterator[Image.Image]:
 def to_tensor(image: Image.Image) -> Tensor:
     """RGB image to 1×3×H×W in [-1, 1], float32."""
     array = torch.from_numpy(np.array(image.convert("RGB"), dtype=np.uint8))  # H×W×3
-    return array.permute(2, 0, 1)[None].float() / 127.5 - 1
+    return from_bytes(array.permute(2, 0, 1)[None])
+
+
+def to_batch(pictures: list[np.ndarray]) -> Tensor:
+    """Pictures of one size, H×W×3 bytes each, as B×3×H×W in [-1, 1], float32."""
+    return from_bytes(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2))
+
+
+def from_bytes(values: Tensor) -> Tensor:
+    """Bytes to [-1, 1], float32, in any shape."""
+    return values.float() / 127.5 - 1
+
+
+def to_bytes(x: Tensor) -> Tensor:
+    """[-1, 1] to the nearest bytes, in any shape; values beyond are clipped."""
+    return ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def to_image(x: Tensor) -> Image.Image:
@@ -216,8 +231,7 @@ def to_image(x: Tensor) -> Image.Image:
     if x.ndim not in (3, 4) or x.shape[-3] != 3 or x.shape[:-3].numel() != 1:
         raise ValueError(f"One picture is 3×H×W or 1×3×H×W, not {'×'.join(map(str, x.shape))}.")
     x = x.detach().reshape(x.shape[-3:]).float()  # 3×H×W
-    array = ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return Image.fromarray(array.permute(1, 2, 0).cpu().numpy())
+    return Image.fromarray(to_bytes(x).permute(1, 2, 0).cpu().numpy())
 
 
 def resize_short(image: Image.Image, short: int) -> Image.Image:

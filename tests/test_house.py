@@ -8,6 +8,7 @@ top come before all of them. Only `__init__` (which loads `qsneg.translate` late
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -87,3 +88,16 @@ def test_looking_into_a_model_loads_little():
     assert "qsneg.inspect.features" in loaded
     for name in ("gradio", "matplotlib", "huggingface_hub", "qsneg.data.drawn_scenes", "qsneg.ui"):
         assert name not in loaded
+
+
+@pytest.mark.parametrize("what, homes", [
+    ("127.5", {"image_io"}),  # bytes to [-1, 1] and back
+    (r"\bpyplot\b|matplotlib\.use", set()),  # figures are matplotlib.figure.Figure's: no backend is switched
+    (r'" \| "\.join', {"rendering.markdown"}),  # a Markdown table
+    (r'"global", "local", "local\+global"', {"config"}),  # attention modes
+    (r"-10\.0", {"losses"}),  # the masking constant of the contrastive loss
+    (r"endswith\(\"negcut\"\)|startswith\(\"fast\"\)|TITLES", set()),  # what config.METHODS says
+])  # fmt: skip
+def test_small_things_have_one_home(what, homes):
+    found = {module for module, path in FILES.items() if re.search(what, path.read_text())}
+    assert found == {f"qsneg.{home}" for home in homes}

@@ -19,7 +19,7 @@ from torch import Tensor
 from qsneg.config import DRAWN, TrainConfig
 from qsneg.data import drawn_scenes
 from qsneg.filesystem import look_through, say_once, some
-from qsneg.image_io import TooManyPixels, check_decodes, opened, read, resize_short
+from qsneg.image_io import TooManyPixels, check_decodes, opened, read, resize_short, to_batch
 from qsneg.memory_limits import TooLarge
 from qsneg.picture_formats import EXTENSIONS
 
@@ -140,7 +140,7 @@ class Unpaired(torch.utils.data.Dataset):
             if domain.letter == "A" and self.config.degrade and rng.random() < self.config.degrade:
                 crop = degraded(crop, rng)
             items.append(crop)
-        return torch.from_numpy(np.stack(items)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return to_batch(items)
 
     def readable(self, domain: Domain, index: int, rng: np.random.Generator, broken: list[str]) -> np.ndarray:
         """Picture `index`, or the next one that can be read."""

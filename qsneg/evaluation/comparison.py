@@ -217,12 +217,9 @@ def markdown(table: dict) -> str:
         rows.append({"name": name, "method": f"{len(own)} × {table['steps']} steps, {minutes:.0f} min", **spread(own)})
     for row in table["shipped"]:
         rows.append({**row, "method": f"1 × {row['steps']} steps, {row['minutes']:.0f} min, shipped"})
-    lines = markdown_table(rows, "method").splitlines()
-    lines[0] = lines[0].replace("| method | method |", "| method | runs |") + " published FID |"
-    lines[1] += " --- |"
-    for i, row in enumerate(rows):
-        published = PUBLISHED.get(row["name"], {})
-        lines[i + 2] += f" {', '.join(f'{k} {v}' for k, v in published.items()) or '–'} |"
+    for row in rows:
+        row["note"] = ", ".join(f"{k} {v}" for k, v in PUBLISHED.get(row["name"], {}).items()) or "–"
+    lines = markdown_table(rows, ("method", "runs", "published FID"))
     stages = {tuple(row["stages"]) for row in table["runs"]}
     budget = "".join(f" (a stage to {step}, the next from there)" for step in stages.pop())
     if stages:
@@ -230,7 +227,7 @@ def markdown(table: dict) -> str:
     return "\n".join([
         f"# The papers' comparison in miniature, on {table['data']}", "",
         f"Every method: {table['steps']} steps{budget}, preset `{table['preset']}`, {table['seeds']} seed(s); mean ± "
-        "standard deviation over seeds. Shipped models are single, longer runs.", "", *lines, "",
+        "standard deviation over seeds. Shipped models are single, longer runs.", "", lines, "",
         "↓: lower is better, ↑: higher is better; the others are best near the true counterpart.", "",
         *legend(rows), "", table["published_source"], "", *(f"- {note}" for note in table["notes"]), "",
         "![Every run of every method: a dot a seed, the bar their mean](miniature.png)", "",

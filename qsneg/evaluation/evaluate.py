@@ -22,7 +22,7 @@ from qsneg import device as devices
 from qsneg.config import DRAWN
 from qsneg.evaluation.table import COLUMNS, TRUTH, dot_plot, examples, legend, markdown_table
 from qsneg.filesystem import find_images, output_folder
-from qsneg.image_io import readable
+from qsneg.image_io import from_bytes, readable
 from qsneg.metrics import fidelity, segmenter, structure
 from qsneg.metrics.score import Recorder, Translate, figures, sliced_wasserstein, squares
 from qsneg.rendering.colormaps import colour_of
@@ -68,7 +68,7 @@ class Evaluation:
             n = count or SCENES
             truth, self.labels = segmenter.scenes("test", "B", range(n), size)
             other, _ = segmenter.scenes("test", "B", range(n, 2 * n), size)
-            self.truth, self.reference = (t.float() / 127.5 - 1 for t in (truth, other))
+            self.truth, self.reference = map(from_bytes, (truth, other))
             where = f"pictures of domain B of {n} other test scenes"
         else:
             if not Path(data).is_dir():

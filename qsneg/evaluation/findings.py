@@ -8,6 +8,7 @@ from pathlib import Path
 
 from qsneg.evaluation.study_words import NEAR, over_norm, verdict, words
 from qsneg.rendering.colormaps import title_of
+from qsneg.rendering.markdown import table
 
 INTRO = (
     "Measured on drawn test scenes, where it is known what every patch shows, with `python -m qsneg study`. A *lift* "
@@ -44,8 +45,8 @@ def anchors_found(studies: dict[str, dict]) -> str:
     ]
     for region, where in (("animals", "on animals"), ("borders", f"within {NEAR} cells of the border of a thing")):
         keys = [key for key in columns if key[3] == region and key[2] == "log-entropy"]
-        above = sum(all(table[k]["lift"] - (table[k]["error"] or 0) > 1 for k in keys) for table in rows.values())
-        below = sum(all(table[k]["lift"] + (table[k]["error"] or 0) < 1 for k in keys) for table in rows.values())
+        above = sum(all(t[k]["lift"] - (t[k]["error"] or 0) > 1 for k in keys) for t in rows.values())
+        below = sum(all(t[k]["lift"] + (t[k]["error"] or 0) < 1 for k in keys) for t in rows.values())
         lines.append(
             f"- In {above} of {count} models anchors lie {where} more often than chance at both layers, global and "
             f"local alike, in {below} less often in all of these. These four are not independent: they are read off "
@@ -64,11 +65,8 @@ def anchors_found(studies: dict[str, dict]) -> str:
             f"lie {where} more often than global anchors do {', '.join(said)}."
         )
     heads = [f"{mode} {layer}, {region}" for layer, mode, _, region in columns]
-    lines += ["\n| lift | " + " | ".join(heads) + " |", "| --- |" + " ---: |" * len(columns)]
-    for name, table in rows.items():
-        cells = [f"{table[k]['lift']:.2f} ± {table[k]['error'] or 0:.2f}" for k in columns]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    cells = [[name, *(f"{t[k]['lift']:.2f} ± {t[k]['error'] or 0:.2f}" for k in columns)] for name, t in rows.items()]
+    return "\n".join([*lines, "", table(["lift", *heads], cells, numbers_from=1)]) + "\n"
 
 
 def negatives_found(studies: dict[str, dict]) -> str:
@@ -83,25 +81,18 @@ def negatives_found(studies: dict[str, dict]) -> str:
             errors = (made["error"] or 0) + (inside["error"] or 0)
             more = made.get("harder", made["cosine"] - inside["cosine"]), made.get("harder_error", errors)
             found.append(verdict(*more, "more", "less", "same"))
-            cosines = " | ".join(f"{r['cosine']:.2f}" for r in (made, inside, hardest))
-            shares = " | ".join(f"{r['share_of_denominator']:.0%}" for r in (made, inside))
-            lines.append(f"| {name} | {layer} | {cosines} | {shares} |")
+            cosines = [f"{r['cosine']:.2f}" for r in (made, inside, hardest)]
+            lines.append([name, layer, *cosines, *(f"{r['share_of_denominator']:.0%}" for r in (made, inside))])
     if not lines:
         return ""
-    head = [
-        "model",
-        "layer",
-        "cosine, generated",
-        "in-image",
-        "hardest in-image",
-        "share of the denominator, generated",
-    ]
+    head = ["model", "layer", "cosine, generated", "in-image", "hardest in-image"]
+    head += ["share of the denominator, generated", "in-image"]
     more, less = found.count("more"), found.count("less")
     verdicts = f"- Of {len(found)} layers of {models} model{'s' if models != 1 else ''}, generated negatives are on "
     verdicts += f"average more similar to the query than as many patches of the picture in {more}, less in {less}, "
     verdicts += f"neither in {len(found) - more - less}.\n"
-    table = ["| " + " | ".join([*head, "in-image"]) + " |", "| --- | ---: |" + " ---: |" * 5, *lines]
-    return "\n".join(["### Are generated negatives harder?\n", verdicts, *table, "", *lags_found(studies)]) + "\n"
+    cells = table(head, lines, numbers_from=1)
+    return "\n".join(["### Are generated negatives harder?\n", verdicts, cells, "", *lags_found(studies)]) + "\n"
 
 
 def lags_found(studies: dict[str, dict]) -> list[str]:

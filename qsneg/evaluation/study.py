@@ -195,7 +195,7 @@ class Study:
             tables["catch_up"] = {**CATCH_UP, "layers": catch_up(self.translator, **CATCH_UP, size=SIZE)}
         return json.loads(json.dumps(tables, default=float))
 
-    def violins(self):
+    def violins(self) -> Figure:
         """A figure: log-entropy by label, a panel per layer."""
         layers = sorted({layer for layer, _ in self.entropies})
         figure = Figure(figsize=(4.4 * len(layers), 3.2), layout="constrained")

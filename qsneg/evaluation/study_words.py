@@ -7,6 +7,8 @@ Whatever the tables say is said, with no more than they show: a verdict needs a 
 1.96 standard errors over scenes, of differences taken scene by scene where two things are compared.
 """
 
+from qsneg.rendering.markdown import table
+
 NEAR = 2  # cells around the border of a thing
 
 
@@ -119,10 +121,8 @@ def markdown(tables: dict, name: str, method: str, stem: str = "study") -> str:
     about += "anchors and as many negatives of either kind. ± is 1.96 standard errors over scenes."
     lines = [f"# Study of {name}", "", about, "", *(f"- {w}" for w in words(tables)), "", "## Anchors", ""]
     lines += ["local+global has the anchors of local; it differs in what is gathered there.", ""]
-    lines += [
-        "| layer | selection | ranking | on animals | area | lift | near borders | area | lift |",
-        "|" + " --- |" * 9,
-    ]
+    head = ["layer", "selection", "ranking", "on animals", "area", "lift", "near borders", "area", "lift"]
+    anchors, negatives = [], []
     rows = {(r["layer"], r["selection"], r["ranking"], r["region"]): r for r in tables["anchors"]}
     for layer, selection, ranking in dict.fromkeys(k[:3] for k in rows):
         cells = [layer, selection, ranking]
@@ -130,21 +130,20 @@ def markdown(tables: dict, name: str, method: str, stem: str = "study") -> str:
             r = rows[layer, selection, ranking, region]
             lift = f"{r['lift']:.2f} ± {r['error'] or 0:.2f}"
             cells += [f"{r['share_of_anchors']:.1%}", f"{r['share_of_area']:.1%}", lift]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        anchors.append(cells)
     about = "Cosine to the query, and share of the denominator if all groups were in it."
-    lines += ["", "## Negatives", "", about, "", "| layer | group | cosine | share |", "|" + " --- |" * 4]
     for r in sorted(tables["negatives"], key=lambda r: r["layer"]):
         share = "" if r["share_of_denominator"] is None else f"{r['share_of_denominator']:.1%}"
         cosine = f"{r['cosine']:.3f} ± {r['error'] or 0:.3f}"
-        lines.append(f"| {r['layer']} | {r['group'].replace('_', '-')} | {cosine} | {share} |")
+        negatives.append([r["layer"], r["group"].replace("_", "-"), cosine, share])
+    lines += [table(head, anchors), "", "## Negatives", "", about, ""]
+    lines += [table(["layer", "group", "cosine", "share"], negatives)]
     if "catch_up" in tables:
         found = tables["catch_up"]
         about = f"Cosine to the query / contrastive loss in nats, on {found['test']} other scenes, after "
         about += f"{found['steps']} more steps of the negative generator alone, from one run."
-        lines += ["", "## Can the negative generator do more?", "", about, ""]
-        lines += ["| layer | in-image | generated, as shipped | trained on | without diversity |", "|" + " --- |" * 5]
-        for r in found["layers"]:
-            columns = (r[k] for k in ("in_image", "shipped", "trained_on", "without_diversity"))
-            cells = " | ".join(f"{c['cosine']:.2f} / {c['loss']:.2f}" for c in columns)
-            lines.append(f"| {r['layer']} | {cells} |")
+        keys = ("in_image", "shipped", "trained_on", "without_diversity")
+        cells = [[r["layer"], *(f"{r[k]['cosine']:.2f} / {r[k]['loss']:.2f}" for k in keys)] for r in found["layers"]]
+        head = ["layer", "in-image", "generated, as shipped", "trained on", "without diversity"]
+        lines += ["", "## Can the negative generator do more?", "", about, "", table(head, cells)]
     return "\n".join([*lines, "", "## Entropy by label", "", f"![Log-entropy by label]({stem}.study.png)", ""])

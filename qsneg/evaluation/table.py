@@ -8,9 +8,12 @@ A row is a dictionary with the keys of COLUMNS, as far as they could be measured
 
 from dataclasses import dataclass
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
+
+from qsneg.rendering.markdown import table
 
 TRUTH = "true counterpart"
 LABEL_COLOURS = np.array([[135, 190, 230], [205, 180, 120], [60, 130, 70], [200, 60, 50]], np.uint8)  # as drawn.LABELS
@@ -56,15 +59,16 @@ def cell(row: dict, key: str) -> str:
     return f"{row[key]:.{digits}f}{error}"
 
 
-def markdown_table(rows: list[dict], first: str = "model") -> str:
-    """Rows with a "name", a "method" and figures as a Markdown table."""
+def markdown_table(rows: list[dict], heads: tuple[str, ...] = ("model", "method")) -> str:
+    """Rows with a "name", a "method" and figures as a Markdown table; a third of `heads` is that of their "note"."""
     keys = present(rows)
+    head = [*heads[:2], *(COLUMNS[k].title + ARROWS[COLUMNS[k].better] for k in keys), *heads[2:]]
+    last = ["note"] * (len(heads) - 2)
     lines = [
-        [first, "method", *(COLUMNS[k].title + ARROWS[COLUMNS[k].better] for k in keys)],
-        ["---"] * (len(keys) + 2),
+        [row["name"], row["method"] or "–", *(cell(row, k) for k in keys), *(row.get(k, "–") for k in last)]
+        for row in rows
     ]
-    lines += [[row["name"], row["method"] or "–", *(cell(row, k) for k in keys)] for row in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return table(head, lines)
 
 
 def legend(rows: list[dict]) -> list[str]:
@@ -77,22 +81,13 @@ def short(name: str) -> str:
     return name if len(name) <= 28 else "…" + name[-27:]
 
 
-def dot_plot(groups: dict[str, list[dict]], lines: dict[str, dict], colours: dict[str, str]):
+def dot_plot(groups: dict[str, list[dict]], lines: dict[str, dict], colours: dict[str, str]) -> Figure:
     """A figure: a panel per column, a line per group, a dot per run; `lines` are rows drawn as vertical lines."""
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
     keys = present([row for rows in groups.values() for row in rows])
     wide = min(4, len(keys))
     high = -(-len(keys) // wide)
-    figure, axes = plt.subplots(
-        high,
-        wide,
-        figsize=(2.6 * wide + 2, high * (0.9 + 0.26 * len(groups))),
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
+    figure = Figure(figsize=(2.6 * wide + 2, high * (0.9 + 0.26 * len(groups))), layout="constrained")
+    axes = figure.subplots(high, wide, sharey=True, squeeze=False)
     for axis in axes.flat[len(keys) :]:
         axis.set_visible(False)
     for axis, key in zip(axes.flat, keys):
@@ -115,7 +110,7 @@ def dot_plot(groups: dict[str, list[dict]], lines: dict[str, dict], colours: dic
                 axis.plot(np.mean(values), y, "|", ms=15, mew=2, color=colours[name])
         axis.set_title(COLUMNS[key].title + ARROWS[COLUMNS[key].better], fontsize=9)
         axis.tick_params(labelsize=8)
-        axis.xaxis.set_major_locator(plt.MaxNLocator(4))
+        axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_yticks(range(len(groups)), map(short, groups))
@@ -123,21 +118,18 @@ def dot_plot(groups: dict[str, list[dict]], lines: dict[str, dict], colours: dic
     handles, names = axes[0, 0].get_legend_handles_labels()
     if handles:
         figure.legend(handles, names, loc="outside lower right", ncols=2, frameon=False, fontsize=8)
-    plt.close(figure)
     return figure
 
 
-def examples(samples: dict[str, tuple[Tensor, Tensor | None]]):
+def examples(samples: dict[str, tuple[Tensor, Tensor | None]]) -> Figure:
     """A figure: the first test pictures, a row each for the sources, the models and the truth; with labels found."""
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
     samples = {name: samples[name] for name in sorted(samples, key=lambda n: n == TRUTH)}  # the truth below
     count, both = len(samples["source"][0]), samples["source"][1] is not None
     columns = count * (1 + both)
     margin = 0.09 * max(len(short(name)) for name in samples)  # inches for the names
     size = (1.25 * columns + margin, 1.3 * len(samples))
-    figure, axes = plt.subplots(len(samples), columns, figsize=size, squeeze=False, layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(samples), columns, squeeze=False)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[], frame_on=False)
     for row, (name, (pictures, labels)) in zip(axes, samples.items()):
@@ -146,5 +138,4 @@ def examples(samples: dict[str, tuple[Tensor, Tensor | None]]):
             row[i * (1 + both)].imshow((picture.permute(1, 2, 0) / 2 + 0.5).numpy())
             if labels is not None:
                 row[2 * i + 1].imshow(LABEL_COLOURS[labels[i].numpy()])
-    plt.close(figure)
     return figure

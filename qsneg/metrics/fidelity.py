@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from qsneg.image_io import to_bytes
+
 INCEPTION_FILES = ("weights-inception-2015-12-05-6726825d.pth", "pt_inception-2015-12-05-6726825d.pth")
 SUBSETS, SUBSET_SIZE = 100, 50  # of KID; smaller subsets where there are fewer than twice as many pictures
 
@@ -64,7 +66,7 @@ def features(network: nn.Module, pictures: Tensor, batch: int = 16) -> Tensor:
     place = next((p.device for p in network.parameters()), torch.device("cpu"))
     rows = []
     for x in pictures.split(batch):
-        found = network(((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).to(place))
+        found = network(to_bytes(x).to(place))
         rows.append((found[0] if isinstance(found, tuple) else found).flatten(1).float().cpu())
     return torch.cat(rows)
 

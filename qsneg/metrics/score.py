@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from qsneg.config import DRAWN
 from qsneg.data import drawn_scenes
 from qsneg.filesystem import find_images
-from qsneg.image_io import readable, square
+from qsneg.image_io import readable, square, to_batch
 
 Translate = Callable[[Tensor], Tensor]  # B×3×H×W in [-1, 1] to the same
 
@@ -101,7 +101,7 @@ def squares(folder: Path, count: int | None = None, size: int = 128) -> Tensor:
     arrays = [np.asarray(square(picture, size)) for picture in islice(readable(folder), count)]
     if not arrays:
         raise ValueError(f"None of the pictures in '{folder}' can be read.")
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return to_batch(arrays)
 
 
 def sliced_wasserstein(

@@ -27,6 +27,7 @@ from qsneg import weights
 from qsneg.config import DRAWN
 from qsneg.data import drawn_scenes
 from qsneg.data.unpaired import permutation
+from qsneg.image_io import from_bytes
 
 WIDTHS = (16, 32, 48, 64)  # channels at full, half, quarter and eighth size
 FORMAT = "qsneg segmenter 1"
@@ -163,7 +164,7 @@ def train(config: SegmenterConfig, path: Path | str, test: int = 200, progress: 
         for i in range(step * config.batch, (step + 1) * config.batch):
             epoch, at = divmod(i, config.scenes)
             chosen.append(int(permutation(config.seed, 1, epoch, config.scenes)[at]))
-        x, y = (pictures[chosen].to(place).float() / 127.5 - 1, labels[chosen].to(place).long())
+        x, y = (from_bytes(pictures[chosen].to(place)), labels[chosen].to(place).long())
         if torch.rand(()) < 0.5:
             x, y = x.flip(-1), y.flip(-1)
         loss = F.cross_entropy(net(x), y)
@@ -176,7 +177,7 @@ def train(config: SegmenterConfig, path: Path | str, test: int = 200, progress: 
     minutes = (time.monotonic() - started) / 60
     net.eval().requires_grad_(False)
     pictures, labels = scenes("test", "B", range(test), config.size)
-    figures = accuracies(confusion(judge(net, pictures.float() / 127.5 - 1)[0], labels))
+    figures = accuracies(confusion(judge(net, from_bytes(pictures))[0], labels))
     card = {
         "data": f"{DRAWN}, domain B",
         **{k: v for k, v in asdict(config).items() if k != "device"},

@@ -16,7 +16,6 @@ from PIL import ImageFont
 
 from qsneg.config import METHODS
 
-matplotlib.use("Agg")
 MAP, RANKS = "viridis", "plasma"
 INK, PAPER = "#1b1f24", "#ffffff"
 VERMILION, GREY = "#D55E00", "#8A8A8A"

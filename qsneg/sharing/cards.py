@@ -8,15 +8,16 @@ import json
 import re
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from qsneg.config import DRAWN, METHODS, ModelConfig
 from qsneg.image_io import to_tensor
 from qsneg.metrics.structure import edge_agreement
 from qsneg.rendering.colormaps import colour_of, title_of
+from qsneg.rendering.markdown import table
 from qsneg.rendering.sample_pictures import showable
 from qsneg.rendering.sheets import INK, grid
 from qsneg.training.commands import command, stages
@@ -30,11 +31,8 @@ FACTS = ("data", "steps", "seed", "crop", "resize", "batch", "minutes", "machine
 # --- a family ---
 
 
-def curves(target: Path, methods: list[str]):
+def curves(target: Path, methods: list[str]) -> Figure:
     """A figure: losses, and the figures on test pictures, against steps."""
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
     rows = {m: [json.loads(l) for l in (target / f"{m}.metrics.jsonl").read_text().splitlines()] for m in methods}
     figures = [k for k in ("background", "luminance", "swd") if any(k in r for lines in rows.values() for r in lines)]
     panels = [
@@ -42,7 +40,8 @@ def curves(target: Path, methods: list[str]):
         ("G_GAN", "generator's GAN loss"),
         *((k, k + ", relative to the input") for k in figures),
     ]
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3), layout="constrained")
+    figure = Figure(figsize=(3.6 * len(panels), 3), layout="constrained")
+    axes = figure.subplots(1, len(panels))
     for axis, (key, title) in zip(axes, panels):
         for method, lines in rows.items():
             points = [(r["step"], r[key]) for r in lines if key in r]
@@ -68,14 +67,13 @@ def family_card(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str
     data = about.read_text().strip() if about.is_file() else f"Data: `{cards[0]['data']}`."
     figures = sorted({k for card in cards for k in card.get("last", {}) if k != "step"})
     head = ["method", "steps", "seed", "minutes", "machine", *(f"{k} last / best" for k in figures)]
-    table = [head, ["---"] * len(head)]
+    rows = []
     for config, card in found.values():
         row = [config.traits.title, card["steps"], card["seed"], card["minutes"], card["machine"]]
         for key in figures:
             last, best = card.get("last", {}), card.get("best", {})
             row.append(f"{last.get(key, '–')} / " + (f"{best[key]} (step {best['step']})" if key in best else "–"))
-        table.append(row)
-    lines = "\n".join("| " + " | ".join(map(str, row)) + " |" for row in table)
+        rows.append(row)
     commands = "\n".join(command(config, card, target.name) for config, card in found.values())
     first = next(iter(found.values()))
     crops = "-, then ".join(dict.fromkeys(str(stage["train_config"]["crop"]) for stage in stages(first[1])))
@@ -85,7 +83,7 @@ def family_card(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str
 
 ## Models
 
-{lines}
+{table(head, rows)}
 
 Figures are relative to the untranslated pictures (1 = nothing done): `background` and `luminance` are the errors
 against the true counterparts of drawn test scenes, `swd` the sliced Wasserstein distance to the target domain's test
@@ -180,7 +178,6 @@ def hub_card(repository: str, model: Weights, licence: str | None = None) -> str
         values = plain(card.get(when))
         step = f" (step {values['step']})" if "step" in values else ""
         rows += [(f"{name}, {when}", f"{value}{step}") for name, value in values.items() if name != "step"]
-    table = "\n".join(f"| {cell(name)} | {cell(value)} |" for name, value in rows)
     paper = f"\n\nPaper: [{c.traits.paper.name}]({c.traits.paper.url})."
     lacks = f"\n\n{model.lacks(negatives=True)} It translates all the same." if model.lacks(negatives=True) else ""
     relative = "Figures are relative to the untranslated pictures (1 = nothing done, lower is better)."
@@ -192,9 +189,7 @@ def hub_card(repository: str, model: Weights, licence: str | None = None) -> str
 
 An unpaired image-to-image translator: one feed-forward generator, saved in float16.{paper}{lacks}
 
-| | |
-| --- | --- |
-{table}{figures}
+{table(["", ""], rows)}{figures}
 
 ## Use
 
@@ -220,8 +215,3 @@ def training(config: ModelConfig, card: dict) -> str:
 
 def plain(value: object) -> dict:
     return value if isinstance(value, dict) else {}
-
-
-def cell(value: object) -> str:
-    """A value in a cell of a Markdown table."""
-    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from qsneg.data import drawn_scenes
+from qsneg.image_io import to_batch
 from qsneg.networks import Generator
 from qsneg.weights import FOLDER, Weights, load
 
@@ -172,4 +173,4 @@ def sample(height: int, width: int) -> Tensor:
     """A drawn scene and noise, 2×3×H×W in [-1, 1]: contents as different as they can be."""
     scene = drawn_scenes.draw(drawn_scenes.scene_seed("test", "A", 0), max(height, width), "A")[:height, :width]
     noise = np.random.default_rng(0).integers(0, 256, scene.shape)
-    return torch.from_numpy(np.stack([scene, noise])).permute(0, 3, 1, 2).float().contiguous() / 127.5 - 1
+    return to_batch([scene, noise]).contiguous()
