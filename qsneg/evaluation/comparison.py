@@ -1,6 +1,6 @@
 """The papers' comparison in miniature: all methods on horse2zebra-drawn at equal budget, several seeds each.
 
-    python -m qsneg miniature --out miniature                        # 6 methods × 3 seeds × 3,000 steps: hours on a CPU
+    python -m qsneg miniature --out miniature                     # every method × 3 seeds × 3,000 steps: hours on a CPU
     python -m qsneg miniature --out miniature --preset debug --steps 4 --seeds 1 --count 8     # to see that it runs
 
 Trains what is not yet trained, each run a folder under runs/: one that is finished is skipped, one that was stopped
