@@ -71,6 +71,9 @@ def train(
         return
     a, b = map(len, trainer.data.domains)
     print(f"Training with {a} pictures of domain A and {b} of domain B, on {trainer.device.type}.", flush=True)
+    if left := trainer.data.left_out:
+        counts = " and ".join(f"{count} of {name}" for name, count in left.items())
+        print(f"Left out, smaller than the crop of {trainer.config.crop} pixels: {counts}.", flush=True)
     trainer.run()
     print(f"Weights: {out / 'model.safetensors'}")
 

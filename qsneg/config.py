@@ -275,6 +275,8 @@ class TrainConfig:
     # where above 0, each picture's short side is drawn at random between resize and this
     crop: int = 256
     # side of the square crop
+    skip_small: bool = False
+    # leave out the pictures that are smaller than the crop, and count them (they are never enlarged to it)
     flip: bool = True
     # mirror at random
     degrade: float = 0.0
@@ -312,7 +314,7 @@ class TrainConfig:
     keep: int = 0
     # weights kept on the way, kept/<step>.safetensors, at as many evenly spaced steps (0: the last alone)
     evaluate_every: int = 1000
-    # steps between figures on test pictures (0: never)
+    # steps between figures on validation pictures, by which the best step is chosen (0: never)
     film: bool = True
     # record the training film
 

@@ -3,11 +3,14 @@
 from qsneg.filesystem import find_images, output_folder
 """
 
+import contextlib
 import os
 import stat
 import sys
 import zlib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -128,6 +131,40 @@ def numbered(name: Path, number: int) -> Path:
     while len(os.fsencode(stem + tail)) > LONGEST_NAME:
         stem = stem[:-1]
     return name.with_name(stem + tail)
+
+
+@contextmanager
+def whole(path: Path | str) -> Iterator[Path]:
+    """A place beside `path` to write a file to: it becomes `path` once it is complete and on the disk. Whatever goes
+    wrong before, nothing of it stays, and `path` is as it was.
+
+        with whole("run/checkpoint.pt") as part:
+            part.write_bytes(data)
+
+    Raises:
+        Unwritable: if it cannot be written.
+    """
+    path = Path(path)
+    part = part_of(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise Unwritable(path, error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+class Unwritable(ValueError):
+    """A file that cannot be written, such as on a full disk. `what`: that, without advice."""
+
+    def __init__(self, path: Path | str, error: OSError):
+        self.what = f"'{path}' cannot be written ({error.strerror or error})"
+        super().__init__(f"{self.what}: make room there, or choose another --out.")
 
 
 def some(names: list[str]) -> str:

@@ -1,9 +1,9 @@
 """Exported weights: one safetensors file per model, with its configuration and card in the metadata.
 
-A file holds float16 tensors under `generator.`, `heads.`, for NEGCUT `negative_generator.` and `slow_heads.`, and
-`discriminator.`, each a moving average: everything that translating and inspecting need. Only the generator must be
-there: of an imported model (see `qsneg.sharing.importing`) often nothing else is, and older files have no
-discriminator.
+A file holds float16 tensors (float32 where values are too large for it) under `generator.`, `heads.`, for NEGCUT
+`negative_generator.` and `slow_heads.`, and `discriminator.`, each a moving average: everything that translating and
+inspecting need. Only the generator must be there: of an imported model (see `qsneg.sharing.importing`) often nothing
+else is, and older files have no discriminator.
 
     from qsneg.weights import load
     weights = load("horse2zebra-drawn/cut")
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from qsneg import hub
 from qsneg.config import ModelConfig
+from qsneg.filesystem import some, whole
 from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads
 
 FOLDER = Path(os.environ.get("QSNEG_CHECKPOINTS", Path(__file__).parent.parent / "checkpoints"))
@@ -80,27 +81,32 @@ def save(weights: Weights, path: Path | str) -> None:
     """Write a model as one safetensors file, in float16, atomically.
 
     Raises:
-        ValueError: if it cannot be written.
+        ValueError: if it is not finite or cannot be written.
     """
-    path = Path(path)
     tensors = {
-        f"{part}.{name}": tensor.detach().to("cpu", torch.float16).contiguous()
+        f"{part}.{name}": smallest(tensor.detach().cpu()).contiguous()
         for part, net in weights.parts().items()
         for name, tensor in net.state_dict().items()
         if not name.endswith(".filt")  # constants
     }
+    if bad := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
+        raise ValueError(f"'{path}' is not written: its weights are not finite, in {some(bad)}.")
     metadata = {
         "format": "qsneg 1",
         "config": json.dumps(dataclasses.asdict(weights.config)),
         "card": json.dumps(weights.card),
     }
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, part, metadata)
-        os.replace(part, path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ValueError(f"'{path}' cannot be written ({error}): make room there, or choose another --out.") from None
+    with whole(path) as part:
+        try:
+            save_file(tensors, part, metadata)
+        except safetensors.SafetensorError as error:
+            raise OSError(str(error)) from None
+
+
+def smallest(tensor: Tensor) -> Tensor:
+    """In float16; in float32 where that holds values that are too large for it."""
+    half = tensor.half()
+    return half if half.isfinite().all() else tensor.float()
 
 
 def read_metadata(path: Path | str) -> tuple[ModelConfig, dict]:

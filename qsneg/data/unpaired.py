@@ -18,7 +18,7 @@ from torch import Tensor
 
 from qsneg.config import DRAWN, TrainConfig
 from qsneg.data import drawn_scenes
-from qsneg.filesystem import look_through, say_once, some
+from qsneg.filesystem import find_images, look_through, say_once, some
 from qsneg.image_io import TooManyPixels, check_decodes, opened, read, resize_short, to_batch
 from qsneg.memory_limits import TooLarge
 from qsneg.picture_formats import EXTENSIONS
@@ -27,9 +27,10 @@ CACHE_BYTES = 1 << 30  # resized pictures kept in memory while a domain fits
 
 
 def check_folder(
-    folder: Path | str, crop: int, needed: tuple[str, ...] = ("trainA", "trainB")
+    folder: Path | str, crop: int, skip_small: bool = False, needed: tuple[str, ...] = ("trainA", "trainB")
 ) -> dict[str, list[Path]]:
-    """The pictures of each needed domain, after looking at every header.
+    """The pictures of each needed domain, after looking at every header; with `skip_small` without those smaller than
+    `crop`.
 
     Raises:
         ValueError: one sentence, if a domain is missing or empty, or pictures are unreadable or smaller than `crop`.
@@ -40,7 +41,7 @@ def check_folder(
             f"There is no data folder '{folder}': give one with trainA and trainB in it, or {DRAWN} (`python -m qsneg "
             "data` fetches the papers' sets)."
         )
-    found, unreadable, small = {}, [], []
+    found, unreadable, small = {}, [], {}
     for domain in needed:
         if not (folder / domain).is_dir():
             raise ValueError(
@@ -63,26 +64,29 @@ def check_folder(
                 unreadable.append(f"'{path}'")
             else:
                 if min(size) < crop:
-                    small.append(f"'{path}' ({size[0]}×{size[1]})")
+                    small[path] = f"'{path}' ({size[0]}×{size[1]})"
     if unreadable:
         raise ValueError(f"Pictures that cannot be read: {some(unreadable)}; remove or replace them.")
-    if small:
+    if small and not skip_small:
         raise ValueError(
-            f"Pictures smaller than the crop of {crop} pixels: {some(small)}; remove them, or set a smaller --crop."
+            f"Pictures smaller than the crop of {crop} pixels: {some(list(small.values()))}; remove them, leave them "
+            "out with --skip-small, or set a smaller --crop."
         )
+    found = {domain: [path for path in paths if path not in small] for domain, paths in found.items()}
+    for domain in needed:
+        if not found[domain]:
+            raise ValueError(
+                f"Every picture in '{folder / domain}' is smaller than the crop of {crop} pixels: set a smaller --crop."
+            )
     return found
 
 
 class Domain:
     """The pictures of one domain: length, and picture `i` as uint8 array of short side from resize to resize_max."""
 
-    def __init__(self, config: TrainConfig, letter: str):
-        self.config, self.letter = config, letter
-        if config.data == DRAWN:
-            self.length = config.scenes
-        else:
-            self.paths = check_folder(config.data, config.crop, (f"train{letter}",))[f"train{letter}"]
-            self.length = len(self.paths)
+    def __init__(self, config: TrainConfig, letter: str, paths: list[Path] | None = None):
+        self.config, self.letter, self.paths = config, letter, paths
+        self.length = config.scenes if paths is None else len(paths)
         small = self.length * config.resize**2 * 4 < CACHE_BYTES
         # a drawn scene has one size for good; a photograph is kept when its size does not vary either
         self.kept: dict[int, np.ndarray] | None = (
@@ -115,11 +119,18 @@ class Domain:
 
 
 class Unpaired(torch.utils.data.Dataset):
-    """Batches by step: x and y as B×3×crop×crop in [-1, 1], and the names of broken pictures that were skipped."""
+    """Batches by step: x and y as B×3×crop×crop in [-1, 1], and the names of broken pictures that were skipped.
+
+    left_out: how many pictures of trainA and trainB are smaller than the crop, where they are left out.
+    """
 
     def __init__(self, config: TrainConfig):
-        self.config = config
-        self.domains = [Domain(config, "A"), Domain(config, "B")]
+        self.config, self.left_out = config, {}
+        paths = {} if config.data == DRAWN else check_folder(config.data, config.crop, config.skip_small)
+        for name, found in paths.items():
+            if count := len(find_images(Path(config.data) / name)) - len(found):
+                self.left_out[name] = count
+        self.domains = [Domain(config, letter, paths.get(f"train{letter}")) for letter in "AB"]
 
     def epoch(self) -> int:
         """Steps in an epoch: one pass over the larger domain."""

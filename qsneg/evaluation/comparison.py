@@ -22,7 +22,8 @@ from qsneg.evaluation import evaluate
 from qsneg.evaluation.table import TRUTH, dot_plot, examples, legend, markdown_table, present
 from qsneg.filesystem import output_folder
 from qsneg.rendering.colormaps import colour_of
-from qsneg.training.trainer import Trainer, read_checkpoint, resume
+from qsneg.training import checkpoint
+from qsneg.training.trainer import Trainer, resume
 from qsneg.translate import load
 
 LEFT_OUT = ("fastnegcut",)  # the table's other trained methods are all compared
@@ -102,8 +103,10 @@ def check(folder: Path, model: ModelConfig, config: TrainConfig) -> None:
     """Raises ValueError if the folder holds a run with other settings, or with more steps."""
     if not (folder / "checkpoint.pt").is_file():
         return
-    state = read_checkpoint(folder)
-    ours, theirs = dataclasses.asdict(model) | dataclasses.asdict(config), state["model"] | state["train"]
+    state = checkpoint.read(folder)
+    ours, theirs = (
+        dataclasses.asdict(a) | dataclasses.asdict(b) for a, b in ((model, config), checkpoint.settings(state, folder))
+    )
     for key in ours.keys() - {"device", "workers"}:
         if ours[key] != theirs[key] and not (key == "steps" and theirs[key] < ours[key]):
             raise ValueError(

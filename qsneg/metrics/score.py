@@ -65,11 +65,12 @@ def figures(translate: Translate, data: str, count: int | None = None, size: int
     return {"swd": sliced_wasserstein(result, b) / sliced_wasserstein(a, b)}
 
 
-def drawn_figures(translate: Translate, count: int = 200, size: int = 128) -> dict[str, float]:
-    """Background and luminance error over the first `count` test scenes, relative to the untranslated input."""
+def drawn_figures(translate: Translate, count: int = 200, size: int = 128, split: str = "test") -> dict[str, float]:
+    """Background and luminance error over the first `count` scenes of a split, "test" or "val", relative to the
+    untranslated input."""
     total = np.zeros((2, 2))  # source, translation × background, luminance
     for index in range(count):
-        seed = drawn_scenes.scene_seed("test", "A", index)
+        seed = drawn_scenes.scene_seed(split, "A", index)
         source, truth = (drawn_scenes.draw(seed, size, d).astype(np.float64) / 255 for d in "AB")
         animal = drawn_scenes.label_map(seed, size) == ANIMAL
         x = torch.from_numpy(source).permute(2, 0, 1)[None].float() * 2 - 1

@@ -9,7 +9,6 @@ picture, the channels of its innermost layer are features for a Fréchet distanc
 """
 
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialise
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
@@ -27,6 +27,7 @@ from qsneg import weights
 from qsneg.config import DRAWN
 from qsneg.data import drawn_scenes
 from qsneg.data.unpaired import permutation
+from qsneg.filesystem import whole
 from qsneg.image_io import from_bytes
 
 WIDTHS = (16, 32, 48, 64)  # channels at full, half, quarter and eighth size
@@ -198,13 +199,14 @@ def default_path() -> Path:
 
 
 def save(net: Segmenter, path: Path | str, card: dict) -> None:
-    """Write a segmenter in float16 with its card, atomically."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a segmenter in float16 with its card, whole or not at all.
+
+    Raises:
+        ValueError: if it cannot be written.
+    """
     tensors = {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in net.state_dict().items()}
-    part = path.with_name(path.name + ".part")
-    save_file(tensors, part, {"format": FORMAT, "card": json.dumps(card)})
-    os.replace(part, path)
+    with whole(path) as part:
+        part.write_bytes(serialise(tensors, {"format": FORMAT, "card": json.dumps(card)}))
 
 
 def load(path: Path | str | None = None, device: str = "auto") -> tuple[Segmenter, dict]:

@@ -32,9 +32,10 @@ FACTS = ("data", "steps", "seed", "crop", "resize", "batch", "minutes", "machine
 
 
 def curves(target: Path, methods: list[str]) -> Figure:
-    """A figure: losses, and the figures on test pictures, against steps."""
+    """A figure: losses, and the figures on validation pictures (in older runs: on test pictures), against steps."""
     rows = {m: [json.loads(l) for l in (target / f"{m}.metrics.jsonl").read_text().splitlines()] for m in methods}
-    figures = [k for k in ("background", "luminance", "swd") if any(k in r for lines in rows.values() for r in lines)]
+    keys = [prefix + key for prefix in ("", "val_") for key in ("background", "luminance", "swd")]
+    figures = [k for k in keys if all(any(k in line for line in lines) for lines in rows.values())]
     panels = [
         ("NCE", "contrastive loss (nats)"),
         ("G_GAN", "generator's GAN loss"),
@@ -86,10 +87,8 @@ def family_card(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str
 {table(head, rows)}
 
 Figures are relative to the untranslated pictures (1 = nothing done): `background` and `luminance` are the errors
-against the true counterparts of drawn test scenes, `swd` the sliced Wasserstein distance to the target domain's test
-pictures; `edges` and `self_similarity` are correlations with the source (1 = all of its structure kept). "Last" is the
-shipped model, measured on all test pictures{measured(cards)}; "best" the least `background` or `swd` measured, on the
-way on the first 64 test pictures.
+against the true counterparts of drawn scenes, `swd` the sliced Wasserstein distance to the target domain's pictures;
+`edges` and `self_similarity` are correlations with the source (1 = all of its structure kept). {measured(cards)}
 All are generators of width {first[0].width} with {first[0].blocks} blocks, trained on {crops}-pixel crops; what is
 shipped is the exponential moving average of the generator, in float16.
 
@@ -117,9 +116,18 @@ of the code; elsewhere, and with later versions, weights differ in rounding.
 
 
 def measured(cards: list[dict]) -> str:
-    """How the last figures were measured, where the cards of a family agree on it."""
+    """On which pictures the figures were measured, as far as the cards of a family agree on it."""
+    if len(said := {card["validation"] for card in cards if "validation" in card}) == 1:
+        return (
+            f'`val_` figures are those of validation pictures ({said.pop()}), on which nothing was trained. "Last" is '
+            'the shipped model, "best" the step at which the first of them was least.'
+        )
     said = {card.get("measured", "") for card in cards}
-    return f", as people see it, {said.pop()}" if len(said) == 1 and "" not in said else ""
+    how = f", as people see it, {said.pop()}" if len(said) == 1 and "" not in said else ""
+    return (
+        f'"Last" is the shipped model, measured on all test pictures{how}; "best" the least `background` or `swd` '
+        "measured, on the way on the first 64 test pictures."
+    )
 
 
 def models(target: Path, methods: list[str]) -> dict[str, Translator]:

@@ -10,7 +10,6 @@ and card, the last two as JSON. No file is written unless onnxruntime agrees wit
 import dataclasses
 import importlib
 import json
-import os
 import warnings
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from qsneg.data import drawn_scenes
+from qsneg.filesystem import whole
 from qsneg.image_io import to_batch
 from qsneg.networks import Generator
 from qsneg.weights import FOLDER, Weights, load
@@ -51,13 +51,8 @@ def export(name: Path | str, format: str = "onnx", out: Path | str | None = None
     weights = load(name)
     content = to_onnx(weights)
     found = differences(content, weights.generator)
-    part = out.with_name(out.name + ".part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with whole(out) as part:
         part.write_bytes(content)
-        os.replace(part, out)
-    except OSError as error:
-        raise ValueError(f"'{out}' cannot be written ({error.strerror}): choose another --out.") from None
     return out, found
 
 

@@ -9,12 +9,14 @@ the model card. What is known of the data and its licence is read from `DATA.md`
 """
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
 
 from qsneg import weights
 from qsneg.config import METHODS
+from qsneg.filesystem import Unwritable, part_of, whole
 from qsneg.sharing.cards import curves, family_card, sheet, worst
 from qsneg.training.commands import stages
 from qsneg.training.film import gather
@@ -28,7 +30,8 @@ def publish(runs: list[Path | str], family: str, folder: Path | str | None = Non
 
     Raises:
         ValueError: if there is neither a run nor a model, a run is missing, not finished or has no film, two are of one
-            method, or the runs differ in what a family has in common.
+            method, the runs differ in what a family shares, or a file cannot be written (each is replaced whole,
+            or not at all).
     """
     if not re.fullmatch(r"\w[\w.-]*", family):
         raise ValueError(f"'{family}' is no name of a family: write it in letters, digits, '-', '_' and '.'.")
@@ -58,28 +61,52 @@ def publish(runs: list[Path | str], family: str, folder: Path | str | None = Non
         if len(found) > 1:
             values = " and ".join(f"{value} ({METHODS[method].title})" for value, method in found.items())
             raise ValueError(f"The runs differ in {key}, {values}: the models of one family share {', '.join(ALIKE)}.")
-    if cards:
-        target.mkdir(parents=True, exist_ok=True)
-    for method, (run, _, _) in cards.items():
-        shutil.copyfile(run / "model.safetensors", target / f"{method}.safetensors")
-        shutil.copyfile(run / "metrics.jsonl", target / f"{method}.metrics.jsonl")
-        gather(run / "film")
-        film = target / f"{method}.film"
-        shutil.rmtree(film, ignore_errors=True)
-        film.mkdir()
-        for path in [*(run / "film").glob("*.webp"), *(run / "film").glob("film.npz")]:
-            shutil.copyfile(path, film / path.name)
-    document(target)
+    try:
+        for method, (run, _, _) in cards.items():
+            gather(run / "film")
+            copy_film(run / "film", target / f"{method}.film")
+            copy(run / "metrics.jsonl", target / f"{method}.metrics.jsonl")
+            copy(run / "model.safetensors", target / f"{method}.safetensors")
+        document(target)
+    except Unwritable as error:
+        raise ValueError(f"{error.what}: what lay there still does; make room and publish again.") from None
     return target
 
 
+def copy(source: Path, target: Path) -> None:
+    with whole(target) as part:
+        shutil.copyfile(source, part)
+
+
+def copy_film(source: Path, target: Path) -> None:
+    """The strips and `film.npz` of a run, in place of the film that lies there, once all of it is copied."""
+    part = part_of(target)
+    try:
+        part.mkdir(parents=True, exist_ok=True)
+        for path in [*source.glob("*.webp"), source / "film.npz"]:
+            copy(path, part / path.name)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(part, target)
+    except OSError as error:
+        raise Unwritable(target, error) from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def document(target: Path) -> None:
-    """Write curves, sheet and card of a family from the files that lie in its folder."""
+    """Write curves, sheet and card of a family from the files that lie in its folder.
+
+    Raises:
+        ValueError: if it holds no weights, or a file cannot be written (Unwritable).
+    """
     found = {p.stem: weights.read_metadata(p) for p in sorted(target.glob("*.safetensors"))}
     found = {m: found[m] for m in METHODS if m in found}
     if not found:
         raise ValueError(f"There is nothing to publish: '{target}' holds no weights, and no runs were given.")
-    curves(target, list(found)).savefig(target / "curves.png", dpi=110)
-    sheet(target, list(found)).save(target / "sheet.webp", quality=88)
-    worst(target, list(found)).save(target / "worst.webp", quality=88)
-    (target / "README.md").write_text(family_card(target, found))
+    with whole(target / "curves.png") as part:
+        curves(target, list(found)).savefig(part, dpi=110, format="png")
+    for name, draw in (("sheet.webp", sheet), ("worst.webp", worst)):
+        with whole(target / name) as part:
+            draw(target, list(found)).save(part, "WEBP", quality=88)
+    with whole(target / "README.md") as part:
+        part.write_text(family_card(target, found))

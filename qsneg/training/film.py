@@ -15,7 +15,6 @@ frame (`0000500.webp`), the strip of sources (`source.webp`), and `film.npz`:
     python -m qsneg train horse2zebra-drawn --method cut --preset debug --out runs/debug && ls runs/debug/film
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +23,7 @@ import torch
 from PIL import Image
 
 from qsneg.attention import global_entropy
+from qsneg.filesystem import whole
 from qsneg.image_io import read, to_image, to_tensor
 from qsneg.networks import Generator
 from qsneg.translate import MARGIN, pad, unpad
@@ -57,7 +57,8 @@ class Film:
             self.images = cut(read(source))
         else:
             self.images = pictures()
-            strip(self.images).save(source, lossless=True)
+            with whole(source) as part:
+                strip(self.images).save(part, "WEBP", lossless=True)
 
     def due(self, step: int) -> bool:
         return step in self.steps
@@ -73,11 +74,10 @@ class Film:
             logs = [global_entropy(unpad(f.float(), cells, MARGIN // 4)).log for f in features]  # 1×L each
             maps.append(torch.cat(logs).cpu().numpy())
             anchors.append(torch.cat([log.topk(ANCHORS, largest=False).indices for log in logs]).cpu().numpy())
-        strip(results).save(self.folder / f"{step:07d}.webp", quality=85)
-        part = self.folder / f"{step:07d}.part"
-        with part.open("wb") as file:
+        with whole(self.folder / f"{step:07d}.webp") as part:
+            strip(results).save(part, "WEBP", quality=85)
+        with whole(self.folder / f"{step:07d}.npz") as part, part.open("wb") as file:
             np.savez(file, log_entropy=np.stack(maps).astype(np.float32), anchors=np.stack(anchors).astype(np.int16))
-        os.replace(part, self.folder / f"{step:07d}.npz")
 
 
 def gather(folder: Path) -> None:
@@ -88,8 +88,7 @@ def gather(folder: Path) -> None:
     low, high = logs.min(-1), logs.max(-1)
     below = (high[..., None] - logs) / np.maximum(high - low, 1e-9)[..., None]  # 0 at the highest, 1 at the lowest
     layers, side = LAYERS[: logs.shape[2]], SIZE // 4
-    part = folder / "film.part"
-    with part.open("wb") as file:
+    with whole(folder / "film.npz") as part, part.open("wb") as file:
         np.savez_compressed(
             file,
             steps=np.array([int(f.stem) for f in frames]),
@@ -100,7 +99,6 @@ def gather(folder: Path) -> None:
             anchors=np.stack([a["anchors"] for a in arrays]),
             grid=np.array([side, side]),
         )
-    os.replace(part, folder / "film.npz")
 
 
 def log_entropy(film: dict[str, np.ndarray]) -> np.ndarray:

@@ -1,5 +1,8 @@
 """Finished runs become a family with its card; runs that do not belong together are refused."""
 
+import errno
+import shutil
+
 import pytest
 from PIL import Image
 
@@ -44,6 +47,28 @@ def test_a_family(runs, tmp_path):
     publish([], "horse2zebra-drawn", tmp_path)  # the card alone
     assert (target / "README.md").read_text() == card.replace("Data: `horse2zebra-drawn`.", "Said anew.")
     publish([runs / "cut"], "horse2zebra-drawn", tmp_path)  # again, over what is there
+
+
+def test_a_full_disk_leaves_what_was_published(runs, tmp_path, monkeypatch):
+    target = publish([runs / "cut"], "x", tmp_path)
+    before = {path: path.read_bytes() for path in target.rglob("*") if path.is_file()}
+    copyfile, written = shutil.copyfile, []
+
+    def full(source, part):
+        part.write_bytes(b"part of it")
+        written.append(source.name)
+        if source.name == full.at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        copyfile(source, part)
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    for full.at in ("0000002.webp", "film.npz", "metrics.jsonl", "model.safetensors"):
+        with pytest.raises(
+            ValueError, match=r"cannot be written \(No space left on device\): what lay there still does"
+        ):
+            publish([runs / "cut"], "x", tmp_path)
+        assert written[-1] == full.at
+        assert {path: path.read_bytes() for path in target.rglob("*") if path.is_file()} == before
 
 
 def test_runs_that_do_not_belong_together(runs, tmp_path):

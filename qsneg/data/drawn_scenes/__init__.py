@@ -19,9 +19,10 @@ from qsneg.data.drawn_scenes.animals import Body
 from qsneg.data.drawn_scenes.scene import Animal, Scene, describe
 
 LABELS = ("sky", "ground", "plants and objects", "animal")
-SPLITS = ("train", "test")
+SPLITS = ("train", "test", "val")
 DOMAINS = ("A", "B")
 PER_RANGE = 1_000_000
+VALIDATION = 1 << 60  # where seeds of "val" begin, beyond those of the others
 
 
 class Canvas:
@@ -168,18 +169,21 @@ def _shadow(picture, scene, animal, outlines, size):
 def scene_seed(split: str, domain: str, index: int, seed: int = 0) -> int:
     """Seed of the scene at an index of a split.
 
-    The scenes of train A, train B and test never meet, whatever the base seed;
-    in "test" both domains share the seed of an index (counterparts).  Raises
-    ValueError for an unknown split or domain, or an index outside 0..999999.
+    The scenes of train A, train B, test and val never meet, for base seeds
+    below 380 billion; in "test" and "val" both domains share the seed of an
+    index (counterparts).  Raises ValueError for an unknown split or domain, or
+    an index outside 0..999999.
     """
     if split not in SPLITS:
-        raise ValueError(f"The split must be 'train' or 'test', not {split!r}.")
+        raise ValueError(f"The split must be 'train', 'test' or 'val', not {split!r}.")
     if domain not in DOMAINS:
         raise ValueError(f"The domain must be 'A' or 'B', not {domain!r}.")
     if not 0 <= index < PER_RANGE:
         raise ValueError(f"The index of a scene must be from 0 to {PER_RANGE - 1}, not {index!r}.")
     if seed < 0:
         raise ValueError(f"The base seed must not be negative, not {seed!r}.")
+    if split == "val":
+        return VALIDATION + seed * PER_RANGE + index
     part = 2 if split == "test" else DOMAINS.index(domain)
     return (3 * seed + part) * PER_RANGE + index
 
@@ -188,18 +192,19 @@ def write(split: str, count: int, size: int, seed: int, out, progress: Callable 
     """Write `count` scenes of a split as PNG files under the folder `out`.
 
     "train" writes trainA/ and trainB/ (unpaired), "test" writes testA/, testB/
-    and labels/ (counterparts and label maps under equal file names).
+    and labels/ (counterparts and label maps under equal file names), "val" valA/,
+    valB/ and labels/.
     progress: wraps the range of scenes and yields from it, as `tqdm.tqdm` does.
     Raises ValueError for an unknown split, a count below 1, or a size `draw` refuses.
     """
     if split not in SPLITS:
-        raise ValueError(f"The split must be 'train' or 'test', not {split!r}.")
+        raise ValueError(f"The split must be 'train', 'test' or 'val', not {split!r}.")
     if not 1 <= count <= PER_RANGE:
         raise ValueError(f"The count must be from 1 to {PER_RANGE}, not {count!r}.")
     _check(size)
     scene_seed(split, "A", 0, seed)
     out = Path(out)
-    folders = [f"{split}{domain}" for domain in DOMAINS] + (["labels"] if split == "test" else [])
+    folders = [f"{split}{domain}" for domain in DOMAINS] + (["labels"] if split != "train" else [])
     for folder in folders:
         (out / folder).mkdir(parents=True, exist_ok=True)
     for index in progress(range(count)) if progress else range(count):
@@ -207,5 +212,5 @@ def write(split: str, count: int, size: int, seed: int, out, progress: Callable 
         for domain in DOMAINS:
             picture = draw(scene_seed(split, domain, index, seed), size, domain)
             Image.fromarray(picture).save(out / f"{split}{domain}" / name)
-        if split == "test":
+        if split != "train":
             Image.fromarray(label_map(scene_seed(split, "A", index, seed), size)).save(out / "labels" / name)
