@@ -27,7 +27,7 @@ CACHE_BYTES = 1 << 30  # resized pictures kept in memory while a domain fits
 
 
 def check_folder(
-    folder: Path | str, crop: int, skip_small: bool = False, needed: tuple[str, ...] = ("trainA", "trainB")
+    folder: Path | str, crop: int, needed: tuple[str, ...] = ("trainA", "trainB"), skip_small: bool = False
 ) -> dict[str, list[Path]]:
     """The pictures of each needed domain, after looking at every header; with `skip_small` without those smaller than
     `crop`.
@@ -126,7 +126,7 @@ class Unpaired(torch.utils.data.Dataset):
 
     def __init__(self, config: TrainConfig):
         self.config, self.left_out = config, {}
-        paths = {} if config.data == DRAWN else check_folder(config.data, config.crop, config.skip_small)
+        paths = {} if config.data == DRAWN else check_folder(config.data, config.crop, skip_small=config.skip_small)
         for name, found in paths.items():
             if count := len(find_images(Path(config.data) / name)) - len(found):
                 self.left_out[name] = count

@@ -1,9 +1,7 @@
-"""Training: resume bit for bit, bad data, metrics, film, exported weights."""
+"""Training: settings, learning rates, stages, metrics, figures, updates that are not finite, exported weights."""
 
 import json
-import pickle
 import shutil
-from functools import partial
 
 import numpy as np
 import pytest
@@ -11,16 +9,12 @@ import torch
 from PIL import Image
 
 from qsneg.config import PRESETS, ModelConfig, TrainConfig, build
-from qsneg.data.unpaired import Unpaired, check_folder
-from qsneg.rendering.sample_pictures import for_film
 from qsneg.training.commands import command
-from qsneg.training.film import SIZE, Film, frame_steps, log_entropy
+from qsneg.training.film import frame_steps, log_entropy
 from qsneg.training.trainer import Trainer, resume
 from qsneg.weights import load, read_metadata
 from tests.conftest import run
-from tests.training.runs import TINY, final, folder, same
-
-SCENES = partial(for_film, "horse2zebra-drawn", SIZE)
+from tests.training.runs import TINY, final, folder
 
 
 @pytest.mark.parametrize("arguments, words", [
@@ -119,71 +113,6 @@ def test_card_film_metrics_and_samples(tmp_path):
     assert (np.abs(logs[3] - raw) <= span * 2 / 2550)[near].all()  # and much finer near the highest
 
 
-def test_frame_steps_are_log_spaced():
-    steps = frame_steps(8000)
-    assert steps[0] == 0 and steps[-1] == 8000 and 18 <= len(steps) <= 22
-    ratios = np.diff(np.log(steps[1:]))
-    assert ratios.max() / ratios.min() < 1.3
-
-
-def test_film_does_not_disturb_training(tmp_path):
-    with_film, without = (
-        Trainer(*build("cut", **(TINY | dict(film=f, steps=3))), tmp_path / str(f)) for f in (True, False)
-    )
-    with_film.run(progress=False)
-    without.run(progress=False)
-    assert same(final(with_film), final(without))
-
-
-def config(data, **values) -> TrainConfig:
-    return TrainConfig(data=str(data), crop=64, resize=72, **values)
-
-
-def test_folder_batches(tmp_path):
-    data = Unpaired(config(folder(tmp_path), batch=3))
-    x, y, broken = data[0]
-    assert x.shape == y.shape == (3, 3, 64, 64) and broken == []
-    assert -1 <= x.min() < -0.5 and 0.5 < x.max() <= 1
-    assert torch.equal(x, data[0][0]) and not torch.equal(x, data[1][0])
-    assert data.epoch() == 1
-
-
-@pytest.mark.parametrize(
-    "spoil, message",
-    [
-        (lambda f: [p.unlink() for p in (f / "trainB").iterdir()] and (f / "trainB").rmdir(), "has no folder 'trainB'"),
-        (lambda f: [p.unlink() for p in (f / "trainA").iterdir()], "holds no pictures"),
-        (lambda f: (f / "trainA" / "0.png").write_bytes(b"no picture"), "cannot be read: '.*0.png'; remove"),
-        (
-            lambda f: Image.new("RGB", (63, 90)).save(f / "trainB" / "1.png"),
-            r"crop of 64 pixels: '.*1.png' \(63×90\); remove",
-        ),
-    ],
-)
-def test_bad_folders_get_one_sentence(spoil, message, tmp_path):
-    spoil(folder(tmp_path))
-    with pytest.raises(ValueError, match=message) as error:
-        Trainer(*build("cut", **(TINY | dict(data=str(tmp_path)))), tmp_path / "run")
-    assert "\n" not in str(error.value)
-
-
-def test_broken_picture_met_later_is_skipped_counted_and_named(tmp_path, capsys):
-    data = folder(tmp_path / "data")
-    whole = (data / "trainA" / "1.png").read_bytes()
-    (data / "trainA" / "1.png").write_bytes(whole[: len(whole) // 2])  # the header is good
-    Trainer(*build("cut", **(TINY | dict(data=str(data), steps=4))), tmp_path / "run").run(progress=False)
-    assert "1 picture(s) could not be read and were skipped" in capsys.readouterr().err
-    last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
-    assert last["broken"] == 1
-
-
-def test_worker_processes_see_the_same_pictures(tmp_path):
-    a, b = (Trainer(*build("cut", **(TINY | dict(steps=2, workers=w))), tmp_path / str(w)) for w in (0, 1))
-    a.run(progress=False)
-    b.run(progress=False)
-    assert same(final(a), final(b))
-
-
 def test_starting_again_leaves_nothing_of_a_run_without_checkpoint(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
     (tmp_path / "film").mkdir()
@@ -210,18 +139,6 @@ def test_other_data_are_a_stage_whose_figures_do_not_mix(tmp_path):
     assert "train horse2zebra-drawn --method cut" in first and "train mine --resume" in second
 
 
-def test_pictures_travel_to_processes_that_are_not_forked(tmp_path):
-    for config_ in (build("cut", **TINY)[1], config(folder(tmp_path))):
-        data = Unpaired(config_)
-        x = data[0][0]
-        assert torch.equal(pickle.loads(pickle.dumps(data))[0][0], x) and torch.equal(data[0][0], x)
-
-
-def test_hidden_files_are_no_pictures(tmp_path):
-    (folder(tmp_path) / "trainA" / "._0.png").write_bytes(b"of a Mac")
-    assert len(check_folder(tmp_path, 64)["trainA"]) == 2
-
-
 @pytest.mark.parametrize(
     "values, message",
     [
@@ -239,11 +156,6 @@ def test_settings_out_of_range(values, message):
         build("negcut", **values)
 
 
-def test_a_film_needs_a_layer_that_it_shows(tmp_path):
-    with pytest.raises(ValueError, match="--no-film"):
-        Trainer(*build("cut", layers=(0, 4), **(TINY | {"film": True})), tmp_path).run(progress=False)
-
-
 def test_noise_of_the_discriminator_falls_to_nothing(tmp_path):
     trainer = Trainer(*build("cut", steps=4, disc_noise=0.4, **TINY), tmp_path)
     seen = []
@@ -253,19 +165,6 @@ def test_noise_of_the_discriminator_falls_to_nothing(tmp_path):
         if trainer.step == 4:
             break
     assert trainer.method.disc_noise == 0.4 and seen == [0, 0.25, 0.5, 0.75]
-
-
-def test_degraded_crops_are_of_domain_a_and_as_often_as_said():
-    clean, half = (Unpaired(build("cut", degrade=d, **TINY)[1]) for d in (0, 0.5))
-    changed = []
-    for (x, y, _), (worse, equal, _) in ((clean[i], half[i]) for i in range(40)):
-        assert torch.equal(y, equal) and worse.shape == x.shape
-        changed.append(not torch.equal(x, worse))
-        assert (x - worse).abs().mean() < 0.2  # still the same picture
-    assert 10 <= sum(changed) <= 30
-    i = changed.index(True)
-    sharp, soft = ((t - torch.nn.functional.avg_pool2d(t, 3, 1, 1)).abs().mean() for t in (clean[i][0], half[i][0]))
-    assert soft < sharp
 
 
 def test_loss_weights_change_with_a_stage(tmp_path):
@@ -313,18 +212,6 @@ def test_a_further_stage(tmp_path):
         resume(tmp_path, steps=4)
 
 
-def test_a_film_keeps_its_pictures(tmp_path):
-    """A run that goes on elsewhere, where other pictures would be chosen, films those that it began with."""
-    first = Film(tmp_path, SCENES, 10, (12, 16))
-
-    def others():
-        return [Image.new("RGB", (192, 192), "red")] * 4
-
-    for a, b in zip(first.images, Film(tmp_path, others, 20, (12, 16)).images, strict=True):
-        assert np.array_equal(np.asarray(a), np.asarray(b)) and a.size == (192, 192)
-    assert Film(tmp_path / "other", others, 10, (12, 16)).images[0].getpixel((0, 0)) == (255, 0, 0)
-
-
 @pytest.mark.parametrize("method", ["cut", "negcut"])
 def test_an_update_that_is_not_finite_is_skipped_counted_and_survived(method, tmp_path, capsys):
     trainer = Trainer(*build(method, steps=8, save_every=100, log_every=2, **TINY), tmp_path / "run")
@@ -370,14 +257,3 @@ def test_weights_are_kept_on_the_way_with_averages_of_all_networks(tmp_path):
         for key, tensor in net.state_dict().items():
             assert torch.equal(tensor, averaged[key].half().float())
         assert any(not torch.equal(averaged[key], raw[key]) for key in raw)
-
-
-def test_pictures_too_large_are_refused_by_their_headers(tmp_path, monkeypatch):
-    from qsneg import memory_limits
-
-    for domain in ("trainA", "trainB"):
-        (tmp_path / domain).mkdir()
-        Image.new("1", (12_000, 12_000)).save(tmp_path / domain / "large.png")
-    monkeypatch.setattr(memory_limits, "free_bytes", lambda device: 100_000_000)
-    with pytest.raises(ValueError, match="large.png': Reading a picture of 12000×12000 pixels needs about"):
-        check_folder(tmp_path, 64)
