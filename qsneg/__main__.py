@@ -113,15 +113,16 @@ def translate(
 
 @cli.command()
 def data(
-    name: Annotated[Optional[str], typer.Argument(help="a set, such as horse2zebra; any name with --url")] = None,
+    name: Annotated[Optional[str], typer.Argument(help="a set, such as horse2zebra; or any other name")] = None,
     out: Annotated[Optional[Path], typer.Option(help="new folder to write to, such as data/horse2zebra")] = None,
     url: Annotated[Optional[str], typer.Option(help="fetch this zip archive: a mirror, or a set of your own")] = None,
-    source: Annotated[Optional[Path], typer.Option("--from", help="your download: a zip; cityscapes: a folder")] = None,
+    source: Annotated[Optional[Path], typer.Option("--from", help="what you have: a folder or a zip")] = None,
     show: Annotated[bool, typer.Option("--list", help="show the known sets, their sizes, terms and sources")] = False,
 ):
-    """Fetch one of the papers' sets of pictures, or prepare one that you downloaded, for `train`."""
+    """Fetch one of the papers' sets of pictures, or prepare one that you have, for `train`."""
     from qsneg.data import paper_sets
     from qsneg.data.cityscapes import prepare_cityscapes
+    from qsneg.data.own_set import prepare_own
 
     if show:
         print(paper_sets.listing())
@@ -134,6 +135,8 @@ def data(
         raise ValueError("Give --from for what is here or --url for what is to be fetched, not both.")
     if name == paper_sets.CITYSCAPES and source:
         prepared = prepare_cityscapes(source, out)
+    elif source and name not in paper_sets.KNOWN:
+        prepared = prepare_own(source, out)
     else:
         prepared = paper_sets.prepare(name, out, url, source)
     for line in paper_sets.in_words(prepared, out):

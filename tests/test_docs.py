@@ -106,7 +106,7 @@ def here(checkpoints, tmp_path, monkeypatch, hub):
     """A folder with what the pages take for granted, and this machine in place of others."""
     here = tmp_path / "here"
     domains = ("trainA", "trainB", "testA", "testB")
-    for name in ("photos", *(f"path/to/folder/{domain}" for domain in domains)):
+    for name in ("photos", "pictures/trainA", "pictures/trainB", *(f"path/to/folder/{domain}" for domain in domains)):
         pictures(here / name)
     monkeypatch.chdir(here)
     Path("photo.jpg").write_bytes(picture(5, (62, 46)))
@@ -147,9 +147,6 @@ def execute(words: list[str], marker: str, trained: list[str]) -> None:
                 assert Path(arguments[arguments.index("--out") + 1]).exists(), words
         case ["python", "-m", "tests.check_fixture", folder, *arguments]:
             assert check_fixture.main([str(ROOT / folder), *arguments]) == 0
-        case ["mkdir", "-p", *folders]:
-            for folder in folders:
-                pictures(Path(folder))
         case _:
             pytest.fail(f"Nobody runs '{shlex.join(words)}'.")
 

@@ -1,4 +1,4 @@
-"""Unpacking the pictures of a zip archive into trainA, trainB, testA, testB, safely.
+"""Unpacking the pictures of a zip archive into trainA, trainB, testA, testB and so on, safely.
 
 An archive comes from strangers: it may name files outside the folder ("zip slip"), hold links, or unpack a few
 kilobytes into terabytes. Nothing is written before all names and sizes have been looked at, only pictures under the
@@ -19,7 +19,8 @@ from qsneg.data.download import on_disk, room, write
 from qsneg.filesystem import is_hidden
 from qsneg.picture_formats import EXTENSIONS
 
-PLAIN = {name: name for name in ("trainA", "trainB", "testA", "testB")}  # folder in the archive: folder of the set
+PLAIN = {f"{split}{letter}": f"{split}{letter}" for split in ("train", "test", "val") for letter in "AB"}
+# folder in the archive: folder of the set
 MAX_FILES = 1_000_000  # entries of an archive
 MAX_BYTES = 1 << 30  # unpacked bytes that any archive may have
 MAX_GROWTH = 100  # unpacked bytes per packed byte beyond that; photographs have about 1

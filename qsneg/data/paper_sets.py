@@ -129,6 +129,8 @@ class Prepared:
     # the shortest side of all training pictures, in pixels
     broken: list[str]
     # pictures that could not be read or are below `SMALLEST`, and were left out
+    notes: list[str] = field(default_factory=list)
+    # what else was done, in sentences
 
 
 def listing() -> str:
@@ -268,7 +270,7 @@ def check(folder: Path) -> Prepared:
 def in_words(prepared: Prepared, out: Path) -> list[str]:
     """What was prepared and what to do with it, in lines for people."""
     counts = ", ".join(f"{name} {count}" for name, count in prepared.counts.items())
-    lines = [f"Ready: '{out}' (pictures: {counts})."]
+    lines = [f"Ready: '{out}' (pictures: {counts}).", *prepared.notes]
     if prepared.broken:
         names = ", ".join(prepared.broken)
         lines.append(
@@ -277,7 +279,9 @@ def in_words(prepared: Prepared, out: Path) -> list[str]:
     crop = ""
     if prepared.smallest < TrainConfig.crop:
         crop = f" --crop {prepared.smallest // 4 * 4}"
-        lines.append(f"The smallest picture's shorter side has {prepared.smallest} pixels: train on no larger crop.")
+        lines.append(
+            f"The smallest picture's short side has {prepared.smallest} pixels: larger crops need --skip-small."
+        )
     folder, run = shlex.quote(str(out)), shlex.quote(f"runs/{out.name}")
     lines.append(f"Train on it: python -m qsneg train {folder} --method cut --out {run}{crop}")
     return lines

@@ -258,7 +258,8 @@ def test_a_good_archive_is_not_fetched_twice(server, tmp_path):
 
 
 def test_ones_own_archive_by_any_name(tmp_path):
-    archive = zipped({**SMALL, "some/trainA/dot.png": picture(3, (1, 1))})
+    members = {f"some/{f}/{i}.png": picture(10 * n + i) for n, f in enumerate(FOLDERS) for i in range(2)}
+    archive = zipped({**members, "some/trainA/dot.png": picture(3, (1, 1))})
     (tmp_path / "mine.zip").write_bytes(archive)
     out = tmp_path / "my set"
     code, said, _ = data("mine", "--from", tmp_path / "mine.zip", "--out", out)
