@@ -159,8 +159,8 @@ def installs(words: list[str]) -> None:
         case [".venv/bin/pip", "install", "-r", file]:
             assert required(file)
         case ["pip", "install", *packages]:
-            extra = PROJECT["project"]["optional-dependencies"]["onnx"]
-            assert set(packages) == {re.match(r"\w+", requirement)[0] for requirement in extra}
+            extras = PROJECT["project"]["optional-dependencies"].values()
+            assert set(packages) in [{re.match(r"[\w-]+", name)[0] for name in extra} for extra in extras]
         case [".venv/bin/python", file]:
             assert (ROOT / file).is_file()
         case _:

