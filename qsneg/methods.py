@@ -124,7 +124,7 @@ class CUT(nn.Module):
             real = torch.cat([x, y]) if traits.identity else x
             output, source = self.translate(real.flip(3) if flip else real)
             if flip:
-                with torch.no_grad():
+                with torch.set_grad_enabled(traits.generates):  # where negatives are made of the source's means
                     source = self.generator.encode(real, self.config.layers)
             result = self.generator.encode(output, self.config.layers)
             verdict = self.doubt(output)
@@ -277,13 +277,14 @@ class NEGCUT(CUT):
             return [self.negative_generator(m, z, i) for i, (m, z) in enumerate(zip(p.means, noise))]
 
     def update_negatives(self, passes: list[Pass], update: Update) -> dict[str, Tensor]:
-        """N against the encoder: maximise the contrastive loss, and stay diverse (on the last pass, the identity)."""
+        """N against the encoder: maximise λ·NCE, as the generator minimises it, and stay diverse (on the last pass,
+        the identity)."""
         fixed = [Pass([q.detach() for q in p.queries], p.keys, [m.detach() for m in p.means]) for p in passes]
         generated = [self.negatives(p) for p in fixed]
         nce = [self.nce(p, n) for p, n in zip(fixed, generated)]
         diverse = torch.stack([diversity(n) for n in generated[-1]]).mean()
         losses = dict(zip(("NCE_for_N", "NCE_Y_for_N"), nce))
-        losses["N"] = -torch.stack(nce).mean() + self.config.lambda_diversity * diverse
+        losses["N"] = -self.config.nce_weight * torch.stack(nce).mean() + self.config.lambda_diversity * diverse
         update("N", losses["N"])
         return losses
 

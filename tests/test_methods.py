@@ -116,6 +116,34 @@ def test_fastcut_mirrors_input_and_features():
     assert losses[False] < 1e-12 and losses[True] < 1e-12
 
 
+def test_the_negative_generator_opposes_the_contrast_with_its_weight():
+    """Its gradient is that of −λ_NCE·NCE, λ_NCE = 10 in FastNEGCUT, and of the diversity, whose weight stays."""
+
+    def gradients(**weights):
+        return step(make("fastnegcut", **weights).double())[1]["N"]
+
+    contrast, diverse = gradients(lambda_nce=1, lambda_diversity=0), gradients(lambda_nce=0)
+    for g, c, d in zip(gradients(), contrast, diverse):
+        torch.testing.assert_close(g, 10 * c + d, rtol=1e-6, atol=1e-12)
+        assert c.norm() > 0 and d.norm() > 0
+
+
+def test_mirrored_or_not_the_generator_learns_through_the_means():
+    """Means are of the source as it is, so that their gradients are the same on mirrored steps."""
+    method, grads = make("fastnegcut").double(), []
+    torch.manual_seed(1)
+    x = torch.rand(1, 3, 32, 32).double() * 2 - 1
+    for flip in (False, True):
+        method.draws.coin = lambda flip=flip: flip
+        _, passes = method.forward_passes(x, x)
+        early = list(method.generator.parameters())[:16]  # of the encoder
+        means = torch.stack(passes[0].means).square().sum()
+        grads.append(torch.autograd.grad(means, early, allow_unused=True, materialize_grads=True))
+    for straight, mirrored in zip(*grads):
+        torch.testing.assert_close(straight, mirrored, rtol=1e-9, atol=1e-15)
+    assert sum(g.norm() for g in grads[1]) > 0
+
+
 def test_qs_attention_adds_no_parameters():
     count = lambda name: sum(p.numel() for p in make(name).parameters())  # noqa: E731
     assert count("qs-attn") == count("cut") < count("negcut")
