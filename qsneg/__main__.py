@@ -1,44 +1,20 @@
 """The command line: `python -m qsneg --help`."""
 
-import dataclasses
-import inspect
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from qsneg.config import METHODS, PRESETS, ModelConfig, TrainConfig, trained_methods
+from qsneg import command_line
+from qsneg.command_line import Checkpoints, Device, Inception, Model, OutFolder, Precision, White
+from qsneg.config import DRAWN, METHODS, PRESETS, ModelConfig, TrainConfig, trained_methods
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-Precision = Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the hardware has it")]
 
 
-def field_flags(*configs: type) -> list[inspect.Parameter]:
-    """One optional flag per dataclass field, its help the comment under the field."""
-    flags = []
-    for config in configs:
-        comments = dict(re.findall(r"    (\w+): [^\n]*\n    # ([^\n]*)", inspect.getsource(config)))
-        for f in dataclasses.fields(config):
-            if f.name in ("method", "data"):
-                continue
-            kind = {bool: bool, int: int, float: float}.get(f.type, float if "float" in str(f.type) else str)
-            names = ("--precision", "--autocast") if f.name == "autocast" else ()  # the second is its old name
-            text = f"{comments[f.name]} (default: {f.default})"
-            option = typer.Option(*names, help=text, rich_help_panel=config.__name__)
-            annotation = Annotated[Optional[kind], option]
-            flags.append(inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
-    return flags
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    """Layers as they are given on the command line. Raises ValueError where they are not."""
-    if not re.fullmatch(r"\d+(,\d+)*", text):
-        raise ValueError(f"Layers are numbers with commas between them, such as 0,4,8, not '{text}'.")
-    return tuple(map(int, text.split(",")))
-
-
+@cli.command()
+@command_line.with_flags(ModelConfig, TrainConfig)
 def train(
     data: Annotated[Optional[str], typer.Argument(help="horse2zebra-drawn, or a folder with trainA and trainB")] = None,
     *,
@@ -46,7 +22,7 @@ def train(
     out: Annotated[Path, typer.Option(help="folder of the run")],
     preset: Annotated[Optional[str], typer.Option(help=", ".join(PRESETS) + " (default: paper)")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="continue the run in --out, with the settings given here changed")
+        bool, typer.Option("--resume", help="continue the run in --out, with what is given here")
     ] = False,
     **fields,
 ):
@@ -56,7 +32,7 @@ def train(
 
     for name in ("layers", "attention_layers"):
         if fields.get(name):
-            fields[name] = numbers(fields[name])
+            fields[name] = command_line.numbers(fields[name])
     if resume:
         given = fields | {"data": data, "method": method, "preset": preset}
         trainer = training.resume(out, **{k: v for k, v in given.items() if v is not None})
@@ -78,32 +54,24 @@ def train(
     print(f"Weights: {out / 'model.safetensors'}")
 
 
-parameters = [p for p in inspect.signature(train).parameters.values() if p.kind != inspect.Parameter.VAR_KEYWORD]
-train.__signature__ = inspect.Signature(parameters + field_flags(ModelConfig, TrainConfig))
-train.__annotations__ = {p.name: p.annotation for p in train.__signature__.parameters.values()}
-cli.command()(train)
-
-
 @cli.command()
 def translate(
     paths: Annotated[list[Path], typer.Argument(help="pictures and folders")],
-    checkpoint: Annotated[str, typer.Option(help="a name such as day2sunset/cut, a path, or a Hugging Face id")],
-    out: Annotated[Path, typer.Option(help="folder to write to")],
-    size: Annotated[
-        Optional[int], typer.Option(help="short side of the results in pixels; unset: as the inputs")
-    ] = None,
-    margin: Annotated[
-        Optional[int], typer.Option(help="mirrored margin in pixels, cut off again (default: 32); 0: none")
-    ] = None,
-    device: str = "auto",
+    checkpoint: Model,
+    out: OutFolder,
+    size: Annotated[Optional[int], typer.Option(help="short side of the results in pixels; unset: as it is")] = None,
+    margin: Annotated[int, typer.Option(help="mirrored margin in pixels, cut off again; 0: none")] = 32,
+    device: Device = "auto",
     precision: Precision = "float32",
+    white: White = None,
 ):
     """Translate pictures, and folders of pictures recursively."""
-    from qsneg.translate import MARGIN, translate_files
+    from qsneg.translate import translate_files
 
-    margin = MARGIN if margin is None else margin
-    report = translate_files(paths, checkpoint, out, size, device, margin=margin, precision=precision)
+    report = translate_files(paths, checkpoint, out, size, device, margin=margin, precision=precision, white=white)
     print(f"{len(report.done)} translated into '{out}'.")
+    for note in report.notes:
+        print(note, file=sys.stderr)
     if report.failed:
         print(f"{len(report.failed)} could not be translated:", file=sys.stderr)
         for path, reason in report.failed:
@@ -147,7 +115,7 @@ def data(
 def draw(
     split: Annotated[str, typer.Option(help="train or test")],
     count: Annotated[int, typer.Option(help="scenes per domain")],
-    out: Annotated[Path, typer.Option(help="folder to write to")],
+    out: OutFolder,
     size: Annotated[int, typer.Option(help="side in pixels")] = 128,
     seed: Annotated[int, typer.Option(help="base seed of the set")] = 0,
 ):
@@ -162,17 +130,16 @@ def draw(
 
 @cli.command()
 def score(
-    checkpoints: Annotated[list[str], typer.Argument(help="names, paths or Hugging Face ids")],
+    checkpoints: Checkpoints,
     count: Annotated[int, typer.Option(help="test scenes")] = 200,
     data: Annotated[Optional[str], typer.Option(help="a folder with testA and testB instead of drawn scenes")] = None,
-    device: str = "auto",
+    device: Device = "auto",
     precision: Precision = "float32",
 ):
     """Figures against the true counterparts of drawn test scenes, relative to the untranslated input (1).
 
     Of translations as people see them, with their margin.
     """
-    from qsneg.config import DRAWN
     from qsneg.metrics.score import figures
     from qsneg.translate import load
 
@@ -191,16 +158,14 @@ def score(
 
 @cli.command()
 def evaluate(
-    checkpoints: Annotated[list[str], typer.Argument(help="names, paths or Hugging Face ids")],
-    out: Annotated[Path, typer.Option(help="folder to write to")],
-    data: Annotated[
-        str, typer.Option(help="horse2zebra-drawn, or a folder with testA and testB")
-    ] = "horse2zebra-drawn",
+    checkpoints: Checkpoints,
+    out: OutFolder,
+    data: Annotated[str, typer.Option(help="horse2zebra-drawn, or a folder with testA and testB")] = DRAWN,
     count: Annotated[Optional[int], typer.Option(help="test pictures; unset: 200 scenes, or all of a folder")] = None,
     size: Annotated[int, typer.Option(help="side of the pictures in pixels; the models' cards have 128")] = 128,
-    inception: Annotated[Optional[str], typer.Option(help="weights for FID and KID: their file, or download")] = None,
+    inception: Inception = None,
     segmenter: Annotated[Optional[Path], typer.Option(help="a segmenter's file instead of the shipped one")] = None,
-    device: str = "auto",
+    device: Device = "auto",
     precision: Precision = "float32",
 ):
     """One table for all models: FID, KID, segmentation scores, structure kept, time.
@@ -222,7 +187,7 @@ def segmenter(
     size: Annotated[int, typer.Option(help="side of the pictures in pixels")] = 128,
     scenes: Annotated[int, typer.Option(help="drawn scenes to train on")] = 1000,
     seed: Annotated[int, typer.Option(help="seed of everything random")] = 0,
-    device: str = "auto",
+    device: Device = "auto",
 ):
     """Train the segmentation network that judges translations of drawn scenes."""
     from qsneg.metrics.segmenter import SegmenterConfig, train
@@ -237,13 +202,13 @@ def segmenter(
 
 @cli.command()
 def miniature(
-    out: Annotated[Path, typer.Option(help="folder to write to")],
+    out: OutFolder,
     steps: Annotated[int, typer.Option(help="training steps of every run")] = 3000,
     seeds: Annotated[int, typer.Option(help="runs of every method")] = 3,
     preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "drawn",
     count: Annotated[Optional[int], typer.Option(help="test scenes; unset: 200")] = None,
-    inception: Annotated[Optional[str], typer.Option(help="weights for FID and KID: their file, or download")] = None,
-    device: str = "auto",
+    inception: Inception = None,
+    device: Device = "auto",
     precision: Annotated[str, typer.Option(help="of training: auto, float32 or bfloat16; else float32")] = "auto",
 ):
     """The papers' comparison in miniature: train all methods on drawn scenes at equal budget, and evaluate them."""
@@ -256,35 +221,35 @@ def miniature(
 @cli.command()
 def inspect(
     picture: Annotated[Path, typer.Argument(help="a picture")],
-    checkpoint: Annotated[str, typer.Option(help="a name such as day2sunset/negcut, a path, or a Hugging Face id")],
-    out: Annotated[Path, typer.Option(help="folder to write to")],
+    checkpoint: Model,
+    out: OutFolder,
     layer: Annotated[int, typer.Option(help="generator layer: 0, 4, 8, 12 or 16")] = 12,
     mode: Annotated[str, typer.Option(help="global, local or local+global")] = "global",
     anchors: Annotated[Optional[int], typer.Option(help="number of anchors; unset: the model's own number")] = None,
     seed: Annotated[int, typer.Option(help="of random positions and of noise")] = 0,
     size: Annotated[Optional[int], typer.Option(help="short side in pixels; unset: as it is")] = None,
-    device: str = "auto",
+    device: Device = "auto",
     precision: Precision = "float32",
+    white: White = None,
 ):
     """Look inside: entropies, anchors, contrast, negatives of one picture, as arrays and overlays."""
     from qsneg.pages.inspect_file import inspect_file
     from qsneg.translate import load
 
     model = load(checkpoint, device, precision=precision)
-    print(inspect_file(picture, model, out, layer, mode, anchors, seed, size)["in_words"])
+    print(inspect_file(picture, model, out, layer, mode, anchors, seed, size, white)["in_words"])
 
 
 @cli.command()
 def study(
     checkpoint: Annotated[list[str], typer.Option(help="name, path or Hugging Face id; may be repeated")],
-    out: Annotated[Path, typer.Option(help="folder to write to")],
-    data: Annotated[str, typer.Option(help="horse2zebra-drawn, the set whose labels are known")] = "horse2zebra-drawn",
+    out: OutFolder,
+    data: Annotated[str, typer.Option(help="horse2zebra-drawn, the set whose labels are known")] = DRAWN,
     count: Annotated[int, typer.Option(help="test scenes")] = 200,
-    device: str = "auto",
+    device: Device = "auto",
     precision: Precision = "float32",
 ):
     """Do the papers' claims hold? Anchors against labels, generated against in-image negatives."""
-    from qsneg.config import DRAWN
     from qsneg.evaluation.study import study
 
     if data != DRAWN:
@@ -295,9 +260,7 @@ def study(
 @cli.command()
 def publish(
     family: Annotated[str, typer.Option(help="folder under checkpoints/")],
-    runs: Annotated[
-        list[Path] | None, typer.Argument(help="finished runs, one per method; none: only the card anew")
-    ] = None,
+    runs: Annotated[Optional[list[Path]], typer.Argument(help="finished runs, a method each; none: the card")] = None,
 ):
     """Copy finished runs into checkpoints/ and write the family's model card."""
     from qsneg.sharing.publish import publish
@@ -324,7 +287,9 @@ def import_(
         raise ValueError(f"The file to write must end in .safetensors, not '{out.name}'.")
     if out.exists():
         raise ValueError(f"'{out}' is there already: choose another --out.")
-    made = convert(method, generator, heads, negatives, slow_heads, numbers(layers) if layers else None, attention)
+    made = convert(
+        method, generator, heads, negatives, slow_heads, command_line.numbers(layers) if layers else None, attention
+    )
     weights.save(made, out)
     c = made.config
     kind = f"{made.title}, width {c.width}, {c.blocks} blocks, {c.resampling} resampling"
@@ -363,11 +328,9 @@ def bench(
     size: Annotated[int, typer.Option(help="side of the pictures")] = 256,
     width: Annotated[int, typer.Option(help="channels of the first convolution")] = 64,
     rounds: Annotated[int, typer.Option(help="measurements of each side")] = 3,
-    device: str = "auto",
+    device: Device = "auto",
     profile: Annotated[bool, typer.Option("--profile", help="also print where a step's time goes")] = False,
-    inspection: Annotated[
-        bool, typer.Option("--inspection", help="time inspection instead: entropies, a click, pages")
-    ] = False,
+    inspection: Annotated[bool, typer.Option("--inspection", help="instead: entropies, a click, every page")] = False,
     precision: Annotated[str, typer.Option(help="of qsneg's side: auto, float32 or bfloat16")] = "auto",
 ):
     """Time training steps and translation against a plain float32 version, both in one run."""
@@ -385,19 +348,7 @@ def bench(
 
 def main() -> None:
     """Run a command; what the user can mend is said in one sentence on stderr, with exit code 2."""
-    try:
-        cli()
-    except (ValueError, OSError) as error:
-        reason = str(error)
-        if isinstance(error, OSError) and error.strerror:  # the system's own, such as a full disk
-            file = error.filename or "A file"
-            reason = f"'{file}' cannot be used ({error.strerror}): make room there, or choose another place."
-        print(f"Error: {reason}", file=sys.stderr)
-        sys.exit(2)
-    except SystemExit as end:
-        if end.code == 130:  # Ctrl-C
-            print("Stopped.", file=sys.stderr)
-        raise
+    command_line.run(cli)
 
 
 if __name__ == "__main__":

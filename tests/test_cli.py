@@ -99,6 +99,18 @@ def test_inspect(tmp_path, checkpoint):
     assert code == 2 and "no layer 3" in err
 
 
+def test_what_is_white(tmp_path, checkpoint):
+    Image.fromarray(np.random.default_rng(0).integers(0, 4096, (40, 40), dtype=np.uint16)).save(tmp_path / "deep.png")
+    for command in ("translate", "inspect"):
+        arguments = [command, tmp_path / "deep.png", "--checkpoint", checkpoint, "--out", tmp_path / command]
+        code, out, err = run(*arguments)
+        assert code == 0 and "Nothing says which value is white" in out + err
+        code, out, err = run(*arguments, "--white", 4095)
+        assert code == 0 and "Nothing says" not in out + err
+        code, out, err = run(*arguments, "--white", -1)
+        assert code and "White must be a number above black" in err
+
+
 def test_score(checkpoint):
     code, out, _ = run("score", checkpoint, "--count", 2, "--device", "cpu")
     lines = out.splitlines()

@@ -3,7 +3,7 @@ folder, and looking into a model loads nothing that draws, uploads or serves.
 
 Read from the source, imports inside functions with them. The order is that of the folders in FOLDERS; the files at the
 top come before all of them. Only `__init__` (which loads `qsneg.translate` late, and tells its version to anybody) and
-`__main__` stand outside it. The rewrite of the app adds `pages`, which is not there yet.
+`__main__` stand outside it.
 """
 
 import ast

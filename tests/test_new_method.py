@@ -15,8 +15,8 @@ from qsneg.rendering import colormaps
 from qsneg.sharing.cards import hub_card
 from qsneg.training.trainer import Trainer, resume
 from qsneg.translate import load
-from qsneg.ui import fragments
-from qsneg.ui.compare import Models
+from qsneg.ui.about import about
+from qsneg.ui.models import Models
 
 PAPER = Paper("Toy", "A Toy for Contrast", "Nobody, 2026", "2601.00001")
 
@@ -58,7 +58,7 @@ def test_a_new_method_trains_ships_and_is_seen(toy, tmp_path):
 
     assert colormaps.colour_of("toy") == "#123456" and variants()["Toy local"] == dict(method="toy", attention="local")
     models = Models(folder, "cpu")
-    assert models.families() == {"toys": ["toy"]} and PAPER.title in fragments.about(models)
+    assert models.families() == {"toys": ["toy"]} and PAPER.title in about(models)
 
 
 def test_an_unknown_method_is_refused_with_the_tables_names(toy):

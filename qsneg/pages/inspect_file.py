@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qsneg.bit_depths import NOTE
 from qsneg.filesystem import output_folder
 from qsneg.image_io import read
 from qsneg.inspect import Inspection, View, inspect, observe
@@ -47,19 +48,22 @@ def inspect_file(
     num_anchors: int | None = None,
     seed: int = 0,
     size: int | None = None,
+    white: float | None = None,
 ) -> dict:
-    """Inspect a picture file and write the report; returns its summary.
+    """Inspect a picture file and write the report; returns its summary. `white` as in `image_io.read`.
 
     Raises:
         ValueError: if the picture cannot be read or does not fit in memory, or a setting is out of range.
         FileNotFoundError: if there is no such file.
     """
     out = output_folder(out)
-    view = observe(translator, read(picture), size)
+    image = read(picture, white, size)
+    view = observe(translator, image, size)
     result = inspect(view, layer, mode, num_anchors, seed)
     drawn = {path.split("/", 1)[1]: file for path, file in report.pictures(rows(view, result)).items()}
     drawn["random.png"] = drawn.pop("random-positions.png")
     values = summary(view, result)
+    values["in_words"] += f" {image.info[NOTE]}" if NOTE in image.info else ""
     numbers = {"inspection.npz": result.arrays(), "summary.json": values}
     report.write(drawn | numbers | {"result.png": view.result}, out)
     return values
