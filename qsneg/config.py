@@ -8,12 +8,7 @@ import math
 from dataclasses import dataclass
 
 DRAWN = "horse2zebra-drawn"  # the data set that draws itself
-LOSS_WEIGHTS = (
-    "lambda_gan",
-    "lambda_nce",
-    "lambda_diversity",
-    "lambda_src",
-)  # settings of a model that a run may change on its way
+LOSS_WEIGHTS = ("lambda_gan", "lambda_nce", "lambda_diversity", "lambda_src")  # which a run may change on its way
 
 
 @dataclass(frozen=True)
@@ -50,41 +45,30 @@ class Method:
 
 
 CUT = Paper(
-    "CUT",
-    "Contrastive Learning for Unpaired Image-to-Image Translation",
-    "Park, Efros, Zhang and Zhu, ECCV 2020",
-    "2007.15651",
-)
+    "CUT", "Contrastive Learning for Unpaired Image-to-Image Translation",
+    "Park, Efros, Zhang and Zhu, ECCV 2020", "2007.15651",
+)  # fmt: skip
 QS_ATTN = Paper(
-    "QS-Attn",
-    "QS-Attn: Query-Selected Attention for Contrastive Learning in I2I Translation",
-    "Hu, Zhou, Huang, Shi, Sun and Li, CVPR 2022",
-    "2203.08483",
-)
+    "QS-Attn", "QS-Attn: Query-Selected Attention for Contrastive Learning in I2I Translation",
+    "Hu, Zhou, Huang, Shi, Sun and Li, CVPR 2022", "2203.08483",
+)  # fmt: skip
 NEGCUT = Paper(
     "NEGCUT",
     "Instance-wise Hard Negative Example Generation for Contrastive Learning in Unpaired Image-to-Image Translation",
-    "Wang, Zhou, Yu, Dai, Li, Zhao and Chen, ICCV 2021",
-    "2108.04547",
-)
+    "Wang, Zhou, Yu, Dai, Li, Zhao and Chen, ICCV 2021", "2108.04547",
+)  # fmt: skip
 CYCLEGAN = Paper(
-    "CycleGAN",
-    "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks",
-    "Zhu, Park, Isola and Efros, ICCV 2017",
-    "1703.10593",
-)
+    "CycleGAN", "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks",
+    "Zhu, Park, Isola and Efros, ICCV 2017", "1703.10593",
+)  # fmt: skip
 MONCE = Paper(
-    "MoNCE",
-    "Modulated Contrast for Versatile Image Synthesis",
-    "Zhan, Zhang, Yu, Wu and Lu, CVPR 2022",
-    "2203.09333",
-)
+    "MoNCE", "Modulated Contrast for Versatile Image Synthesis",
+    "Zhan, Zhang, Yu, Wu and Lu, CVPR 2022", "2203.09333",
+)  # fmt: skip
 HDCE = Paper(
-    "hDCE",
-    "Exploring Patch-wise Semantic Relation for Contrastive Learning in Image-to-Image Translation Tasks",
-    "Jung, Kwon and Ye, CVPR 2022",
-    "2203.01532",
-)
+    "hDCE", "Exploring Patch-wise Semantic Relation for Contrastive Learning in Image-to-Image Translation Tasks",
+    "Jung, Kwon and Ye, CVPR 2022", "2203.01532",
+)  # fmt: skip
 FAST = dict(identity=False, mirrored=True, lambda_nce=10.0, epochs=200, decay=0.25)  # FastCUT's settings
 FAST_IDEA = "with ten times the weight on the contrast, without the identity term, on pictures mirrored at random."
 
@@ -142,6 +126,9 @@ def main_methods() -> list[str]:
     return [name for name in trained_methods() if METHODS[name].title == METHODS[name].paper.name]
 
 
+LARGEST = {"width": 4096, "disc_width": 4096, "blocks": 256, "dim": 1 << 16, "patches": 1 << 20, "noise_dim": 1 << 16}
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """Everything that the shapes and the losses of a model depend on."""
@@ -196,22 +183,12 @@ class ModelConfig:
     def __post_init__(self):
         if self.method not in METHODS:
             raise ValueError(f"Unknown method '{self.method}': choose one of {', '.join(trained_methods())}.")
-        bounds = {
-            "width": 4096,
-            "disc_width": 4096,
-            "blocks": 256,
-            "dim": 65536,
-            "patches": 1 << 20,
-            "noise_dim": 65536,
-        }
-        for name, most in bounds.items():
+        for name, most in LARGEST.items():
             if not isinstance(value := getattr(self, name), int) or not 1 <= value <= most:
                 raise ValueError(f"{name} must be a whole number from 1 to {most}, not {value}.")
         check_mode(self.attention)
         if not 0 <= self.slow_decay <= 1:
             raise ValueError(f"slow_decay must lie from 0 to 1, not {self.slow_decay}.")
-        if not 0 < self.temperature < math.inf:
-            raise ValueError(f"The temperature must be a number above 0, not {self.temperature}.")
         if self.window % 2 == 0 or self.window < 1:
             raise ValueError(f"The attention window must be odd, not {self.window}.")
         if self.resampling not in ("blur", "strided"):
@@ -224,16 +201,14 @@ class ModelConfig:
             )
         if self.traits.weighs and self.across_batch:
             raise ValueError(f"{self.traits.title} weighs the negatives of one picture: leave out --across-batch.")
-        for name in ("transport", "gamma", "gamma_end"):
+        for name in ("temperature", "transport", "gamma", "gamma_end"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be a number above 0, not {getattr(self, name)}.")
         last = self.last_layer
         if len(set(self.layers)) < len(self.layers):
             raise ValueError(f"Each feature layer can be named once; got {self.layers}.")
         if not self.layers or min(self.layers) < 0 or max(self.layers) > last:
-            raise ValueError(
-                f"Feature layers must lie between 0 and {last}, the last residual block; got {self.layers}."
-            )
+            raise ValueError(f"Feature layers must lie from 0 to {last}, the last residual block; got {self.layers}.")
 
     @property
     def last_layer(self) -> int:
@@ -332,16 +307,15 @@ class TrainConfig:
         for name, least in (zero | one).items():
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}.")
-        for name in ("decay", "degrade", "beta1", "beta2", "average"):
+        for name in ("decay", "lr_end", "degrade", "beta1", "beta2", "average"):
             if (value := getattr(self, name)) is not None and not 0 <= value <= 1:
                 raise ValueError(f"{name} must lie from 0 to 1, not {value}.")
         if not all(0 < rate < math.inf for rate in (self.lr, self.lr_disc or self.lr)):
             raise ValueError("The learning rates lr and lr_disc must be numbers above 0.")
-        if not 0 <= self.lr_end <= 1:
-            raise ValueError(f"The learning rate falls to a share of itself, from 0 to 1, not {self.lr_end}.")
 
 
 SMALL = dict(width=32, disc_width=32, patches=128, crop=128, resize=160, steps=8000)
+OFTEN = dict(log_every=1, sample_every=5, save_every=5)
 
 PRESETS: dict[str, dict] = {
     "paper": {},
@@ -350,19 +324,7 @@ PRESETS: dict[str, dict] = {
     # two CPU cores: about an hour
     "drawn": SMALL | dict(resize=128, resize_max=256, decay=1.0),
     # as small, for horse2zebra-drawn: scenes of several sizes, and a learning rate that falls from the first step
-    "debug": dict(
-        width=8,
-        disc_width=8,
-        patches=16,
-        dim=32,
-        crop=64,
-        resize=72,
-        steps=10,
-        scenes=8,
-        log_every=1,
-        sample_every=5,
-        save_every=5,
-    ),
+    "debug": dict(width=8, disc_width=8, patches=16, dim=32, crop=64, resize=72, steps=10, scenes=8, **OFTEN),
     # ten steps in seconds, to see that everything runs
 }
 

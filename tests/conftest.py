@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from qsneg.__main__ import main
 from qsneg.config import ModelConfig
-from qsneg.weights import Weights
+from qsneg.weights import Weights, save
 
 # --- a model ---
 
@@ -38,6 +38,14 @@ def tiny(method: str = "cut", seed: int = 0, card: dict | None = None, **setting
         lively(net)
     made.card = card or {}
     return made
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """A checkpoint folder with one model, tiny/cut."""
+    path = tmp_path_factory.mktemp("checkpoints")
+    save(tiny(card={"steps": 3}), path / "tiny" / "cut.safetensors")
+    return path
 
 
 # --- the command line ---

@@ -57,7 +57,7 @@ def test_learning_rate_falls_over_the_second_half(tmp_path):
     assert [slow.learning_rate(50, name) for name in ("G", "D")] == pytest.approx([2e-4, 1e-5])
     high = Trainer(*build("cut", steps=100, lr_end=0.25, **TINY), tmp_path)
     assert [high.learning_rate(s) for s in (50, 75, 100)] == pytest.approx([2e-4, 1.25e-4, 0.5e-4])
-    with pytest.raises(ValueError, match="share of itself"):
+    with pytest.raises(ValueError, match="lr_end must lie from 0 to 1"):
         build("cut", lr_end=2, **TINY)
     fast = Trainer(*build("fastcut", steps=100, **TINY), tmp_path)
     assert [fast.learning_rate(s) for s in (75, 90)] == pytest.approx([2e-4, 0.8e-4])
