@@ -1,5 +1,6 @@
 """Controls of pages, declared: what they are called, what they offer, which field of `Selection` they set."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,23 @@ class Control:
     def fields(self) -> tuple[str, ...]:
         """The fields of Selection that it shows."""
         return (self.field or self.name,)
+
+    def bounds(self, selection: Selection, view: View | None) -> tuple[float, float] | None:
+        """The least and greatest number that it takes; None where it is a choice."""
+        return self.range[:2] or None
+
+    def accept(self, selection: Selection, value, view: View | None) -> tuple[object, str]:
+        """What of a visitor's value is taken, and a sentence if that is another: numbers are rounded to whole ones and
+        moved into the bounds; where there is none, the one that is set stays."""
+        bounds = self.bounds(selection, view)
+        if bounds is None:
+            return value, ""
+        (least, most), now = bounds, self.shown(selection, view)["value"]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            return now, f"{self.label}: there is no number in the field, {now} stays."
+        taken = min(max(round(value), least), most)
+        is_other = f"{self.label} is a whole number from {least} to {most}: {value:.10g} became {taken}."
+        return taken, "" if taken == value else is_other
 
     def set(self, selection: Selection, value, view: View | None) -> Selection:
         """The selection with a new value; `view` is the first of those that are looked at, if there are any."""
@@ -66,16 +84,19 @@ class Coordinate(Control):
 
     fields = "x", "y"
 
+    def bounds(self, selection: Selection, view: View) -> tuple[int, int]:
+        inside = view.grid(selection.layer).visible()[("row", "column").index(self.name)]
+        return inside.start, inside.stop - 1
+
     def set(self, selection: Selection, value, view: View) -> Selection:
         grid = view.grid(selection.layer)
         place = dict(zip(("row", "column"), selection.position(grid)))
-        return selection.moved(grid, **place | {self.name: int(value)})
+        return selection.moved(grid, **place | {self.name: value})
 
     def shown(self, selection: Selection, view: View) -> dict:
-        number, grid = ("row", "column").index(self.name), view.grid(selection.layer)
-        inside = grid.visible()[number]
-        label = f"{self.label}, {inside.start} to {inside.stop - 1}"
-        return {"value": selection.position(grid)[number], "label": label}
+        row, column = selection.position(view.grid(selection.layer))
+        least, most = self.bounds(selection, view)
+        return {"value": row if self.name == "row" else column, "label": f"{self.label}, {least} to {most}"}
 
 
 class InBrowser(Control):

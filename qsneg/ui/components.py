@@ -41,7 +41,16 @@ class Picture(gr.Image):
 
 
 class Whole(gr.Number):
-    """A number that is handed over unread, since `Models.check` says what is wrong with it."""
+    """A number that is handed over unread: `Models.check` and `Control.accept` say what is wrong with it."""
+
+    is_template = True
+
+    def preprocess(self, payload):
+        return payload
+
+
+class Track(gr.Slider):
+    """A slider of the same kind: what is typed into its field may lie outside."""
 
     is_template = True
 
@@ -85,8 +94,8 @@ def drawn(control: Control) -> gr.components.Component:
         return gr.Radio(list(control.choices), value=control.default, **common)
     if control.range:
         least, most, step = control.range
-        return gr.Slider(least, most, value=control.default, step=step, buttons=[], **common)
-    return gr.Number(value=control.default, precision=0, **common)
+        return Track(least, most, value=control.default, step=step, buttons=[], **common)
+    return Whole(control.default, precision=0, **common)
 
 
 def script(file: str, **words) -> str:

@@ -13,7 +13,7 @@ from qsneg.pages.selection import Selection
 from qsneg.rendering import report
 from qsneg.rendering.colormaps import title_of
 from qsneg.ui import figures, texts
-from qsneg.ui.components import PRIVATE, Message, drawn, kept, script, sentence
+from qsneg.ui.components import PRIVATE, Message, Track, Whole, drawn, kept, script, sentence
 from qsneg.ui.feature_cache import Views
 from qsneg.ui.own_weights import OWN
 from qsneg.ui.selection import Subject, Visit
@@ -37,20 +37,26 @@ class Moved:
         self.page, self.control, self.component = page, control, drawn(control)
 
     def obey(self, subject, selection, shown, held, value) -> Iterator[dict]:
-        """Fill the page for a new value."""
-        if subject is None or value is None:
-            return
-        for update in self.page.fill(subject, selection, shown, held, self.control, value):
-            if update.get(self.component, {}).get("value") == value:  # it may have moved on since: leave it alone
-                del update[self.component]
+        """Fill the page for a new value; the control is left alone, for somebody may be typing."""
+        for update in self.page.fill(subject, selection, shown, held, self, value):
+            update.pop(self.component, None)
             yield update
+
+    def settle(self, subject, selection, shown, held, value, event: gr.EventData) -> Iterator[dict]:
+        """A number was entered, or its field left: it shows what is taken of it."""
+        if isinstance(self.component, Track):
+            value = event._data  # as it was typed: gradio has moved it into the bounds since
+        yield from self.page.fill(subject, selection, shown, held, self, value)
 
     def wire(self) -> None:
         if isinstance(self.control, InBrowser):
             self.component.input(None, self.component, js=script(f"{self.control.name}.js"), **PRIVATE)
-        else:
-            inputs = [*self.page.inputs, self.component]
-            self.component.input(self.obey, inputs, self.page.outputs, trigger_mode="always_last", **PAGES)
+            return
+        inputs, typed = [*self.page.inputs, self.component], self.component
+        typed.input(self.obey, inputs, self.page.outputs, trigger_mode="always_last", **PAGES)
+        settled = {Track: ("release",), Whole: ("submit", "blur")}.get(type(typed), ())
+        for event in (getattr(typed, name) for name in settled):
+            event(self.settle, inputs, self.page.outputs, trigger_mode="always_last", **PAGES)
 
 
 class InnerPage:
@@ -87,11 +93,10 @@ class InnerPage:
 
     def aimed(self, subject, selection, shown, held, event: gr.EventData) -> Iterator[dict]:
         """A patch was clicked, or reached with the arrow keys."""
-        if subject is not None:
-            yield from self.fill(subject, selection.at(event.x, event.y), shown, held)
+        yield from self.fill(subject, selection.at(event.x, event.y), shown, held)
 
     def fill(
-        self, subject: Subject | None, selection: Selection, shown, held, control: Control | None = None, value=None
+        self, subject: Subject | None, selection: Selection, shown, held, moved: Moved | None = None, value=None
     ) -> Iterator[dict]:
         """Fill the page, after a control was set to a value if one was: the step at work while it works, then the page;
         or what is wrong, and the page stays."""
@@ -102,38 +107,35 @@ class InnerPage:
             for seen in self.page.steps(self.views, subject):
                 if isinstance(seen, str):
                     yield self.status.at_work(seen)
-            selection = self.page.fit(selection, seen)
-            if control:
-                selection = control.set(selection, value, next(iter(seen.values())))
+            selection, said = self.page.fit(selection, seen), self.status.cleared()
+            if moved:
+                first = next(iter(seen.values()))
+                value, word = moved.control.accept(selection, value, first)
+                selection = moved.control.set(selection, value, first)
+                said = self.status.at_work(word) if word else said
+            if shown == (subject, selection):
+                yield said | ({moved.component: gr.update(value=value)} if moved else {})
+                return
             if shown is None or (shown[0], *shown[1].slow) != (subject, *selection.slow):
                 for step in self.page.prepare(seen, selection):
                     yield self.status.at_work(step)
             looked = self.page.look(seen, selection)
-            yield self.filled(subject, selection, looked) | self.laid_under(subject, seen, held)
+            yield self.filled(subject, selection, looked) | self.laid_under(subject, seen, held) | said
         except Exception as error:
             yield self.status.refused(sentence(error))
 
     def filled(self, subject: Subject, selection: Selection, looked: Looked) -> dict:
         """The page, its head and its controls."""
         title = title_of(OWN) if list(looked.seen) == [OWN] else texts.family_title(subject.family)
-        head = self.page.head(looked, selection, title, subject.size)
-        first = next(iter(looked.seen.values()), None)
-        controls = {
-            c.component: gr.update(**c.control.shown(selection, first))
-            for c in self.controls
-            if not isinstance(c.control, InBrowser)
+        head, first = self.page.head(looked, selection, title, subject.size), next(iter(looked.seen.values()), None)
+        mine = [c for c in self.controls if not isinstance(c.control, InBrowser)]
+        return {c.component: gr.update(**c.control.shown(selection, first)) for c in mine} | {
+            self.stage: gr.update(value=figures.page(self.page.rows(looked, selection))),
+            self.head: gr.update(value=f'<p class="summary">{head}</p>'),
+            self.zip: gr.update(visible=bool(looked.seen)),
+            self.visit.selection: selection,
+            self.shown: (subject, selection),
         }
-        return (
-            controls
-            | self.status.cleared()
-            | {
-                self.stage: gr.update(value=figures.page(self.page.rows(looked, selection))),
-                self.head: gr.update(value=f'<p class="summary">{head}</p>'),
-                self.zip: gr.update(visible=bool(looked.seen)),
-                self.visit.selection: selection,
-                self.shown: (subject, selection),
-            }
-        )
 
     def laid_under(self, subject: Subject, seen: dict, held) -> dict:
         """The pictures below the maps, if they are not there yet."""

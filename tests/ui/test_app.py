@@ -1,54 +1,23 @@
 """The app from outside: its endpoints through gradio_client, its page through a browser. Models are tiny and random."""
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 
-from qsneg.config import build
 from qsneg.rendering import sample_pictures
 from qsneg.ui.about import about, demoted
 from qsneg.ui.compare import Comparison, compare, labelled, pictures
 from qsneg.ui.models import Models
 from qsneg.ui.uploads import Refused, Source, Sources
-from qsneg.weights import Weights, load, save
-
-ROOT = Path(__file__).parents[2]
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
-    """Two families; the drawn one lacks NEGCUT."""
-    folder = tmp_path_factory.mktemp("checkpoints")
-    families = {"day2sunset": ("cut", "qs-attn", "negcut"), "horse2zebra-drawn": ("cut", "qs-attn")}
-    for family, methods in families.items():
-        for seed, method in enumerate(methods):
-            torch.manual_seed(seed)
-            weights = Weights.empty(build(method, "debug", width=4)[0])
-            weights.card = {"data": family, "steps": 10, "figures": {"KID": 0.5}}
-            save(weights, folder / family / f"{method}.safetensors")
-    return folder
+from qsneg.weights import load, save
+from tests.ui.conftest import handle, shown, start
 
 
 @pytest.fixture(scope="module")
 def models(checkpoints):
     return Models(checkpoints, "cpu")
-
-
-@pytest.fixture(scope="module")
-def photograph(tmp_path_factory):
-    path = tmp_path_factory.mktemp("pictures") / "photograph.jpg"
-    Image.linear_gradient("L").resize((120, 80)).convert("RGB").save(path)
-    return path
 
 
 # --- compare.py ---
@@ -158,49 +127,10 @@ def test_what_comes_from_files_is_escaped(checkpoints, tmp_path):
 # --- the app's endpoints ---
 
 
-def start(folder, tmp, by_flag=True):
-    """Start the app, its port given by flag or by gradio's variable; returns its address once it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}/"
-    log = open(tmp / "log", "w+")
-    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp / "files"), "GRADIO_SERVER_NAME": "127.0.0.1"}
-    environment |= {} if by_flag else {"GRADIO_SERVER_PORT": str(port)}
-    command = [sys.executable, "app.py", "--device", "cpu", "--checkpoints", str(folder)]
-    command += ["--port", str(port)] if by_flag else []
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    for _ in range(200):
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return address, process
-        except OSError:
-            if process.poll() is not None:
-                break
-            time.sleep(0.25)
-    process.kill()
-    log.seek(0)
-    pytest.fail(f"The app did not start:\n{log.read()}")
-
-
-@pytest.fixture(scope="module")
-def app(checkpoints, tmp_path_factory):
-    address, process = start(checkpoints, tmp_path_factory.mktemp("app"))
-    yield address
-    process.terminate()
-    process.wait(10)
-
-
 @pytest.fixture(scope="module")
 def client(app, tmp_path_factory):
     gradio_client = pytest.importorskip("gradio_client")
     return gradio_client.Client(app, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
-
-
-def handle(path):
-    from gradio_client import handle_file
-
-    return handle_file(str(path))
 
 
 def test_translate_endpoint(client, photograph):
@@ -264,47 +194,6 @@ def test_mcp_offers_the_endpoints(app):
 
 
 # --- the page ---
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        chromium = None
-    if not chromium:
-        reason = "The page is not tested: playwright or chromium is missing."
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-def visit(browser, app):
-    """The page at 1440×900, with what it complains of and asks other hosts for in `page.wrong`."""
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.wrong = []
-    page.on("console", lambda m: page.wrong.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: page.wrong.append(str(error)))
-    page.on("request", lambda r: None if r.url.startswith((app, "data:", "blob:")) else page.wrong.append(r.url))
-    page.goto(app)
-    page.wait_for_selector(".card.negcut img")
-    return page
-
-
-@pytest.fixture
-def page(browser, app):
-    page = visit(browser, app)
-    yield page
-    page.close()
-
-
-def shown(page) -> list[str]:
-    """Titles of the cards in which a picture stands, from left to right."""
-    cards = page.locator(".card:visible").all()
-    return [card.locator("h3").inner_text() for card in cards if card.locator("img").count()]
 
 
 def test_a_first_visitor_sees_a_finished_comparison(page):

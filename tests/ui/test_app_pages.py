@@ -16,13 +16,13 @@ from PIL import Image
 from qsneg.rendering.sample_pictures import for_film
 from qsneg.training import film
 from qsneg.weights import load
-from tests.ui.test_app import browser, checkpoints, handle, start, visit  # noqa: F401 (fixtures)
+from tests.ui.conftest import handle, start, visit
 
 PAGES = {"anchors": "Anchors", "attention": "Attention", "negatives": "Hard negatives", "loss": "Loss", "film": "Film"}
 
 
 @pytest.fixture(scope="module")
-def app(checkpoints, tmp_path_factory):  # noqa: F811
+def app(checkpoints, tmp_path_factory):
     folder = tmp_path_factory.mktemp("with-films") / "checkpoints"
     shutil.copytree(checkpoints, folder)
     for method, steps in (("cut", (0, 10, 20)), ("qs-attn", (0, 20))):
@@ -48,7 +48,7 @@ def odd(tmp_path_factory):
 
 
 @pytest.fixture
-def page(browser, app):  # noqa: F811
+def page(browser, app):
     page = visit(browser, app)
     yield page
     assert page.wrong == []

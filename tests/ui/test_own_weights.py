@@ -17,7 +17,7 @@ from qsneg.ui.own_weights import OWN, Opened
 from qsneg.ui.selection import chosen
 from qsneg.ui.uploads import Refused
 from tests.conftest import Hub, tiny
-from tests.ui.test_app import app, browser, checkpoints, page, shown  # noqa: F401 (fixtures)
+from tests.ui.conftest import shown
 from tests.ui.test_parts import after
 
 G = Path(__file__).parents[1] / "fixtures" / "cut" / "latest_net_G.pth"
@@ -167,7 +167,7 @@ def test_the_room_for_opened_models_is_bounded(strided):
     assert opened.find(first) is None and opened.find(second) is not None and first != second
 
 
-def test_in_the_browser(page, browser, app, strided):  # noqa: F811
+def test_in_the_browser(page, browser, app, strided):
     page.get_by_role("button", name="Your own weights").click()
     page.locator("#own-file input[type=file]").set_input_files(strided)
     page.wait_for_selector("#own .note:has-text('zebra is open: CycleGAN')")
