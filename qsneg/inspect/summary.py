@@ -31,11 +31,12 @@ def concentration(positions: np.ndarray, shape: tuple[int, int], share: float = 
     return float(held[last] / len(positions)), float(covered[last] / area.sum())
 
 
-def percentages(shares: dict[str, float]) -> dict[str, int]:
-    """Shares that sum to 1 in whole percent that sum to 100: rounded down, then up where most was lost."""
-    whole = {name: int(100 * share) for name, share in shares.items()}
-    lost = sorted(shares, key=lambda name: whole[name] - 100 * shares[name])
-    return {name: count + (name in lost[: 100 - sum(whole.values())]) for name, count in whole.items()}
+def percentages(shares: dict[str, float], digits: int = 0) -> dict[str, float]:
+    """Shares that sum to 1 in percent of so many digits that sum to 100: rounded down, then up where most was lost."""
+    parts = 100 * 10**digits
+    whole = {name: int(parts * share) for name, share in shares.items()}
+    lost = sorted(shares, key=lambda name: whole[name] - parts * shares[name])[: parts - sum(whole.values())]
+    return {name: (count + (name in lost)) / 10**digits for name, count in whole.items()}
 
 
 def selfish(result: Inspection) -> int:
@@ -48,7 +49,7 @@ def gathering(result: Inspection) -> str:
     places = len(np.unique(result.giver, axis=0))
     return (
         f"Most of what is gathered at the {len(result.giver)} anchors comes from {places} "
-        f"position{'s' if places != 1 else ''}; {selfish(result)} give most to themselves."
+        f"position{'s' if places != 1 else ''}; at {selfish(result)} of them, from the anchor itself."
     )
 
 

@@ -11,7 +11,8 @@ from qsneg.rendering import plots
 from qsneg.rendering.colormaps import RANKS, Bar, by_log, colour_of, number, percent, power, shared_limits, title_of
 from qsneg.rendering.rows import Dots, Panel, Row
 
-HOW_MANY = "how many positions of lowest entropy"
+HOW_MANY = "how many positions of lowest entropy; at first as many as the models' own patches"
+SAME = "Local and local + global choose the same: they differ in what is gathered there."
 
 
 class Anchors(ViewPage):
@@ -31,7 +32,7 @@ class Anchors(ViewPage):
     controls = (
         controls.layer(),
         controls.mode("QS-Attn's selection"),
-        controls.Control("anchors", "Anchors", 256, f"num_anchors: {HOW_MANY}", range=(16, 1024, 16)),
+        controls.Number("anchors", "Anchors", 256, f"num_anchors: {HOW_MANY}", range=(16, 1024, 16)),
         controls.scale(Selection.the_scale),
         controls.seed(),
         controls.opacity(),
@@ -41,7 +42,14 @@ class Anchors(ViewPage):
         view.entropy(selection.layer, selection.the_mode(view))
 
     def find(self, view: View, selection: Selection) -> Inspection:
-        return inspect(view, selection.layer, selection.the_mode(view), selection.anchors, selection.seed)
+        return inspect(
+            view,
+            selection.layer,
+            selection.the_mode(view),
+            selection.number,
+            selection.seed,
+            num_negatives=selection.patches or None,
+        )
 
     def rows(self, looked: Looked, selection: Selection) -> list[Row]:
         found: dict[str, Inspection] = looked.found
@@ -82,7 +90,8 @@ class Anchors(ViewPage):
             ),
             looked.row(
                 f"Anchors, the {count} positions of lowest entropy",
-                "Brighter dots rank higher. Random positions are those that CUT would ask instead.",
+                "Brighter dots rank higher. Random positions are those that CUT would ask instead."
+                + (f" {SAME}" if first.mode != "global" else ""),
                 [random, *anchors],
             ),
             looked.row("Distribution of entropies", "How many positions have which entropy.", [legend, *counts]),
@@ -107,9 +116,8 @@ def rank_bar(count: int) -> Bar:
 
 def words(result: Inspection) -> str:
     """What is seen in one method."""
-    held, area = summary.concentration(result.anchors, result.grid.shape)
-    random = summary.concentration(result.random, result.grid.shape)[1]
-    text = f"<b>{percent(held)} of the anchors lie on {percent(area)} of the picture</b>; random positions need "
+    area, random = (summary.concentration(at, result.grid.shape)[1] for at in (result.anchors, result.random))
+    text = f"<b>{percent(summary.SHARE)} of the anchors fit on {percent(area)} of the picture</b>; random ones need "
     text += f"{percent(random)}. Median entropy {power(float(np.median(result.log_entropy)))} nats, of at most "
     text += f"{np.log(result.keys):.1f}."
     if result.underflow:

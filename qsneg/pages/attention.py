@@ -6,11 +6,11 @@ import numpy as np
 
 import qsneg.pages.controls as controls
 from qsneg.config import QS_ATTN
-from qsneg.inspect import View, neighbours
+from qsneg.inspect import Attended, View, attended, neighbours
 from qsneg.pages.page import CLICK, Looked, ViewPage, Words, source_panel
 from qsneg.pages.selection import Selection
 from qsneg.rendering.colormaps import by_log, linear, percent, title_of
-from qsneg.rendering.rows import Boxes, Panel, Patch, Ring, Row
+from qsneg.rendering.rows import Boxes, Cross, Panel, Patch, Ring, Row
 
 AROUND = "cells around the query that do not count as near"
 SAID = {"source": "source", "result": "translation"}
@@ -33,6 +33,7 @@ class Found:
     boxes: dict[str, np.ndarray]
     position: tuple[int, int]
     lacks: str  # why there are no similarities
+    row: Attended  # the attention row in numbers
 
 
 def own_scale(selection: Selection) -> str:
@@ -71,11 +72,19 @@ class Attention(ViewPage):
 
     def find(self, view: View, selection: Selection) -> Found:
         layer, position = selection.layer, selection.position(view.grid(selection.layer))
-        row = view.log_attention(layer, position, "local" if selection.mode == "local" else "global")
+        mode = "local" if selection.mode == "local" else "global"
+        row = view.log_attention(layer, position, mode)
         lacks = view.weights.lacks()
         similar = {which: view.similarity(layer, position, which) for which in (() if lacks else SAID)}
         near = {w: neighbours(m, position, selection.count, selection.radius) for w, m in similar.items()}
-        return Found(np.where(np.isfinite(row), row, np.nan), similar, near, position, lacks)
+        return Found(
+            np.where(np.isfinite(row), row, np.nan),
+            similar,
+            near,
+            position,
+            lacks,
+            attended(view, layer, position, mode),
+        )
 
     def local_words(self, view: View, selection: Selection) -> str:
         return ""  # one row is short, whatever the mode
@@ -94,7 +103,8 @@ class Attention(ViewPage):
         return [
             looked.row(
                 f"Attention row, layer {selection.layer}, {'local' if selection.mode == 'local' else 'global'}",
-                "Where the query's attention goes, in each method's own features. It sums to 1.",
+                "Where the query's attention goes, in each method's own features. It sums to 1. The cross marks the "
+                "position that gets most of it, where that is another.",
                 [source, *self.attention(looked, selection)],
             ),
             looked.row(
@@ -118,7 +128,8 @@ class Attention(ViewPage):
         for method, f in looked.found.items():
             row, column = f.position
             label = f"{title_of(method)}: attention of the query at row {row}, column {column}, over the source"
-            look = dict(marks=(Ring(f.position),), words=row_words(f), label=label, aim=at)
+            marks = Ring(f.position), *([Cross(f.row.most)] if f.row.most != f.position else [])
+            look = dict(marks=marks, words=row_words(f), label=label, aim=at)
             panels.append(Panel(method, "attention", looked.source, grid, maps[method], **look))
         return panels
 
@@ -147,7 +158,12 @@ class Attention(ViewPage):
                 "position": list(f.position),
                 "pixel": [selection.x, selection.y],
                 "grid": list(looked.view.grid(selection.layer).shape),
-                "attention_to_itself": float(np.exp(f.attention[f.position])),
+                "attention_to_itself": f.row.own,
+                "attends_most_to": {
+                    "position": list(f.row.most),
+                    "attention": f.row.share,
+                    "share_of_positions_with_shorter_features": f.row.shorter,
+                },
                 "attention_sum": float(weights.sum()),
             }
             if f.lacks:
@@ -171,13 +187,23 @@ class Attention(ViewPage):
 
 
 def row_words(f: Found) -> str:
-    """What the attention row does."""
-    weights = np.sort(np.exp(f.attention[np.isfinite(f.attention)]))[::-1]
-    half = int(np.searchsorted(np.cumsum(weights), 0.5)) + 1
-    own = float(np.exp(f.attention[f.position]))
-    held = f"{percent(0.999, 1)} or more" if own >= 0.9995 else percent(own, 1)
-    share = f"half of it goes to {half:,} of {weights.size:,} positions"
-    return f"The query gives {held} of its attention to itself; {share}."
+    """What the attention row does, and why where one position takes most of it."""
+    row = f.row
+    text = f"The query gives {held(row.own)} of its attention to itself"
+    if row.most != f.position:
+        text += f" and {held(row.share)} to the cross at row {row.most[0]}, column {row.most[1]}"
+        if row.share >= 0.5 and row.shorter >= 0.9:
+            longest = row.shorter * row.keys > row.keys - 1.5
+            than = (
+                "the longest of all" if longest else f"longer than those of {percent(row.shorter, 1)} of the positions"
+            )
+            text += f", whose feature is {than}: products are not normalised, so the longest take most of every row"
+    return f"{text}. Half of it goes to {row.half:,} of {row.keys:,} positions."
+
+
+def held(share: float) -> str:
+    """A share of the attention: never 100 %, which no position has."""
+    return f"{percent(0.999, 1)} or more" if share >= 0.9995 else percent(share, 1)
 
 
 def nearest_words(f: Found, which: str) -> str:

@@ -61,6 +61,13 @@ class Layer(Control):
         return {"value": selection.layer, "choices": list(view.config.layers)}
 
 
+class Number(Control):
+    """How many anchors: as many as the models' own patches, until it is chosen."""
+
+    def shown(self, selection: Selection, view: View) -> dict:
+        return {"value": selection.number or view.config.patches}
+
+
 class Mode(Control):
     """An attention mode, of those that it offers."""
 

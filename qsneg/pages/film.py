@@ -153,8 +153,8 @@ class Film(Page):
                 translations.append(Panel(method, f"translation-{step}", below, **look, **common))
                 look = dict(label=label.format("entropy"), map=maps[method, n])
                 entropies.append(Panel(method, f"entropy-{step}", source, **look, **common))
-                held, area = (percent(v) for v in summary.concentration(at[n], film.grid.shape))
-                said = f"Step {film.steps[n]:,}: {held} of the anchors lie on {area} of the picture."
+                share, area = percent(summary.SHARE), percent(summary.concentration(at[n], film.grid.shape)[1])
+                said = f"Step {film.steps[n]:,}: {share} of the anchors fit on {area} of the picture."
                 look = dict(label=label.format("anchors"), marks=(Dots(at[n]),), bar=ranks, words=said)
                 anchors.append(Panel(method, f"anchors-{step}", source, **look, **common))
         return translations, entropies, anchors

@@ -4,12 +4,12 @@ import numpy as np
 
 import qsneg.pages.controls as controls
 from qsneg.config import CUT, NEGCUT
-from qsneg.inspect import Query, View, query
+from qsneg.inspect import Query, View, query, summary
 from qsneg.pages.page import CLICK, Looked, ViewPage, Words, source_panel
 from qsneg.pages.selection import Selection
 from qsneg.rendering import plots
 from qsneg.rendering.colormaps import linear, percent, title_of
-from qsneg.rendering.rows import Dots, Panel, Patch, Ring, Row, Triangles
+from qsneg.rendering.rows import Dots, Givers, Mark, Panel, Patch, Ring, Row, Triangles
 
 HARDEST = 10  # patches shown
 CLOSE = (
@@ -51,17 +51,19 @@ class HardNegatives(ViewPage):
     def find(self, view: View, selection: Selection) -> tuple[Query, np.ndarray]:
         """The query, and the similarity of the source's positions to it, H×W."""
         layer, position = selection.layer, selection.position(view.grid(selection.layer))
-        found = query(view, layer, position, seed=selection.seed, mode=selection.the_mode(view))
+        number, mode = selection.patches or None, selection.the_mode(view)
+        found = query(view, layer, position, number, selection.seed, mode)
         return found, view.similarity(layer, position, of="result")
 
     def rows(self, looked: Looked, selection: Selection) -> list[Row]:
         found: dict[str, Query] = {m: q for m, (q, _) in looked.found.items()}
-        grid, ends = looked.view.grid(selection.layer), limits(found)
+        grid, ends, number = looked.view.grid(selection.layer), limits(found), len(next(iter(found.values())).in_image)
         position = selection.position(grid)
         lines, thumbs, clouds = [], [], []
         for method, q in found.items():
             lines.append(Panel(method, "similarities", plot=strip(q, ends, method), words=share_words(q)))
             several = "" if q.generated is None else "Nearest patch to each generated negative; several share one."
+            several = several if q.giver is None else "The patches that give most to each gathered negative."
             thumbs.append(Panel(method, "patches", patches=patches(q, looked, grid), words=several))
             clouds.append(Panel(method, "components", plot=plots.scatter(q.points, method)))
         under = [("source", looked.source)] + [(title_of(m), looked.result(m)) for m in looked.seen]
@@ -69,8 +71,9 @@ class HardNegatives(ViewPage):
         return [
             looked.row(
                 f"Where the negatives lie, layer {selection.layer}",
-                "Open dots: in-image negatives, at their real places. Triangles: the nearest patch to each generated "
-                "negative, larger where several share it. Under them: how similar every patch of the source is.",
+                f"Open dots: in-image negatives, {number} as there are generated ones. Of QS-Attn they "
+                "are its anchors, tied to the positions that give most to what is gathered there. Triangles: the nearest patch to each generated negative, larger where several share it. Under them: "
+                "how similar every patch of the source is.",
                 self.places(looked, selection),
             ),
             looked.row(
@@ -99,9 +102,8 @@ class HardNegatives(ViewPage):
         said = f"The query is the translation at this place: {place}. {CLICK}"
         panels = [source_panel(looked, grid, said, f"The source, the query at {place}", marks=(ring,), aim=at)]
         for method, (q, _) in looked.found.items():
-            mark = Dots(q.in_image_at, False, True) if q.generated is None else Triangles(q.generated_at)
             what = "in-image negatives" if q.generated is None else "nearest patches to the generated negatives"
-            look = dict(marks=(mark, ring), words=words(q), label=f"{title_of(method)}: {what}", aim=at)
+            look = dict(marks=(mark(q), ring), words=words(q), label=f"{title_of(method)}: {what}", aim=at)
             panels.append(Panel(method, "negatives", looked.source, grid, maps[method], **look))
         return panels
 
@@ -122,6 +124,8 @@ class HardNegatives(ViewPage):
                 "shares": q.shares,
                 "hardest": [{place: p.tolist(), "cosine": float(c)} for c, p in zip(cosines[:HARDEST], at)],
             }
+            if q.giver is not None:
+                out[method] |= {"gathered_from": len(np.unique(q.giver, axis=0)), "from_itself": own(q)}
         return out
 
     def arrays(self, looked: Looked, selection: Selection) -> dict[str, dict]:
@@ -132,14 +136,30 @@ class HardNegatives(ViewPage):
             out[method] |= {f"components_{k}": v for k, v in q.points.items()}
             if q.generated is not None:
                 out[method] |= {"generated": q.generated, "generated_nearest": q.generated_at}
+            if q.giver is not None:
+                out[method] |= {"in_image_giver": q.giver, "in_image_given": q.given}
         return out
 
 
-def hardest(q: Query) -> tuple[np.ndarray, np.ndarray]:
-    """The method's own negatives, hardest first: cosines n, and positions n×2 (of generated ones the nearest patch)."""
+def hardest(q: Query, gathered: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """The method's own negatives, hardest first: cosines n, and positions n×2 (of generated ones the nearest patch; of
+    gathered ones, where `gathered`, the position that gives most)."""
     cosines, at = (q.in_image, q.in_image_at) if q.generated is None else (q.generated, q.generated_at)
+    at = q.giver if gathered and q.giver is not None else at
     order = np.argsort(-cosines, kind="stable")
     return cosines[order], at[order]
+
+
+def mark(q: Query) -> Mark:
+    """Where the method's own negatives lie."""
+    if q.generated is not None:
+        return Triangles(q.generated_at)
+    return Dots(q.in_image_at, False, True) if q.giver is None else Givers(q.in_image_at, q.giver)
+
+
+def own(q: Query) -> int:
+    """How many gathered negatives come from their own anchor more than from any other position."""
+    return int((q.giver == q.in_image_at).all(1).sum())
 
 
 def words(q: Query) -> str:
@@ -150,12 +170,17 @@ def words(q: Query) -> str:
     text = f"<b>{harder} of {len(cosines)} {what} are closer to the query than its positive</b> ({q.positive:.2f}). "
     if q.generated is not None:
         text += f"Their nearest patches are {places} different one{'s' if places != 1 else ''}."
+    if q.giver is not None:
+        givers = len(np.unique(q.giver, axis=0))
+        text += f"What is gathered at these {places} anchors comes mostly from {givers} position"
+        text += f"{'s' if givers != 1 else ''}; at {own(q)} of them, from the anchor itself."
     return text
 
 
 def share_words(q: Query) -> str:
     names = {"positive": "positive", "in_image": "in-image", "generated": "generated negatives"}
-    parts = [f"{names[k]} {percent(v)}" for k, v in q.shares.items()]
+    whole = summary.percentages(q.shares)
+    parts = [f"{names[k]} {percent(v / 100)}" for k, v in whole.items()]
     return "Shares of the softmax with all of them in it: " + ", ".join(parts) + "."
 
 
@@ -173,10 +198,11 @@ def strip(q: Query, ends: tuple[float, float], method: str) -> str:
 
 
 def patches(q: Query, looked: Looked, grid) -> tuple[Patch, ...]:
-    """The hardest, hardest first; equal places are shown once."""
-    cosines, at = hardest(q)
+    """The hardest, hardest first, or what gives most to them; equal places are shown once."""
+    cosines, at = hardest(q, gathered=True)
     first = np.sort(np.unique(at, axis=0, return_index=True)[1])[:HARDEST]
     what = "Patch" if q.generated is None else "Nearest patch to this generated negative"
+    what = what if q.giver is None else "Patch that gives most to this gathered negative"
     return tuple(
         Patch(
             at[i],

@@ -9,7 +9,7 @@ one file with a subclass of `Page` or `ViewPage`, and its name in `qsneg.pages`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL import Image
 
@@ -129,7 +129,8 @@ class ViewPage(Page):
         return views.steps(subject)
 
     def fit(self, selection: Selection, seen: dict[str, View]) -> Selection:
-        return selection.on(next(iter(seen.values())).source.size)
+        patches = min(view.config.patches for view in seen.values())
+        return replace(selection.on(next(iter(seen.values())).source.size), patches=patches)
 
     def suffix(self, selection: Selection) -> str:
         return f"layer-{selection.layer}"

@@ -21,7 +21,7 @@ class Selection:
     size: tuple[int, int] = (0, 0)  # width and height of the picture that x and y belong to
     layer: int = 12
     mode: str = "global"
-    anchors: int = 256
+    anchors: int = 0  # 0: `patches`
     scale: str = ""  # "": the layer's own
     count: int = 6  # nearest patches
     radius: int = 2  # cells around the query that do not count as near
@@ -29,7 +29,13 @@ class Selection:
     picture: int = 0  # of the film
     film_layer: int = 16
     film_scale: str = "by rank"
+    patches: int = 0  # negatives of either kind: the smallest of the models' own numbers of patches; 0: each its own
     most: int = 1 << 31  # positions up to which every one is compared with every other
+
+    @property
+    def number(self) -> int | None:
+        """How many anchors; None: each model's own number of patches."""
+        return self.anchors or self.patches or None
 
     @property
     def slow(self) -> tuple[int, str]:
@@ -74,7 +80,7 @@ class Selection:
         view.number(self.layer)
         check_mode(self.mode)
         for name, value, least, most in (
-            ("number of anchors", self.anchors, 1, 4096),
+            ("number of anchors", self.anchors, 0, 4096),
             ("seed", self.seed, 0, 2**31),
             ("number of neighbours", self.count, 1, 100),
             ("radius", self.radius, 0, 100),

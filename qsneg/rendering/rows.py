@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from qsneg.inspect import Grid
-from qsneg.rendering.colormaps import INK, PAPER, RANKS, VERMILION, Bar, Scaled, hexes
+from qsneg.rendering.colormaps import INK, MAP, PAPER, RANKS, VERMILION, Bar, Scaled, hexes
 
 BINS = 16  # colours of ranked dots
 PALE, MIDDLE = "#c9ced6", "#6b7280"  # dots without a rank; the rim of hollow ones
@@ -45,6 +45,16 @@ def centres(grid: Grid, positions: np.ndarray) -> np.ndarray:
     return np.array([np.array(grid.box(*map(int, p))).reshape(2, 2).mean(0) for p in positions]).reshape(-1, 2)
 
 
+def lines(starts: np.ndarray, ends: np.ndarray, edge: str, width: float) -> Shape:
+    """Lines between points (x, y) N×2."""
+    return Shape("polygons", np.stack([starts, ends], axis=1), edge=edge, width=width)
+
+
+def dot_unit(grid: Grid, count: int) -> float:
+    """`unit` for so many dots: many are drawn smaller."""
+    return unit(grid) * min(1.0, 16 / max(1, count) ** 0.5 + 0.35)
+
+
 class Mark:
     """Positions (row, column) N×2 on a grid, and how they look."""
 
@@ -64,7 +74,7 @@ class Dots(Mark):
 
     def shapes(self, grid: Grid) -> list[Shape]:
         count = len(self.positions)
-        u = unit(grid) * min(1.0, 16 / max(1, count) ** 0.5 + 0.35)  # many are drawn smaller
+        u = dot_unit(grid, count)
         bins = np.array_split(np.asarray(self.positions), min(BINS, count) if self.ranked and count else 1)
         plain = [MIDDLE if self.hollow else PALE]
         fills = hexes(np.linspace(1, 0.1, len(bins)), RANKS) if self.ranked else plain
@@ -76,6 +86,55 @@ class Dots(Mark):
             if self.hollow:
                 drawn.append(Shape("circles", points, 0.8 * u, PAPER))
         return drawn
+
+
+@dataclass(frozen=True)
+class Values(Mark):
+    """Dots in the colours of a map, by their values 0…1; the highest on top."""
+
+    positions: np.ndarray
+    values: np.ndarray
+
+    def shapes(self, grid: Grid) -> list[Shape]:
+        u, drawn = dot_unit(grid, len(self.positions)), []
+        bins = (np.clip(self.values, 0, 1) * (BINS - 1)).round().astype(int)
+        for number, fill in enumerate(hexes(np.linspace(0, 1, BINS), MAP)):
+            points = centres(grid, np.asarray(self.positions)[bins == number])
+            drawn += [Shape("circles", points, r * u, colour) for r, colour in ((3, INK), (2.3, fill)) if len(points)]
+        return drawn
+
+
+@dataclass(frozen=True)
+class Givers(Mark):
+    """What is gathered at positions N×2: each tied to the one that gives most to it, a filled dot, the larger the more
+    of them it gives to. Those that give most to themselves are open dots without a tie."""
+
+    positions: np.ndarray
+    givers: np.ndarray
+
+    def shapes(self, grid: Grid) -> list[Shape]:
+        away = (self.positions != self.givers).any(1)
+        starts, ends, u = centres(grid, self.positions[away]), centres(grid, self.givers[away]), unit(grid)
+        drawn = [lines(starts, ends, colour, width * u) for colour, width in ((INK, 1.1), (PALE, 0.6))]
+        drawn += Dots(self.positions, ranked=False, hollow=True).shapes(grid)
+        places, counts = np.unique(self.givers[away], axis=0, return_counts=True)
+        for count in np.unique(counts):
+            points, r = centres(grid, places[counts == count]), u * min(1.8 + 0.6 * count**0.5, 7)
+            drawn += [Shape("circles", points, r + u * rim, colour) for rim, colour in ((0.7, PAPER), (0, INK))]
+        return drawn
+
+
+@dataclass(frozen=True)
+class Cross(Mark):
+    """A position apart from the query: a white cross with a dark edge."""
+
+    positions: np.ndarray
+
+    def shapes(self, grid: Grid) -> list[Shape]:
+        at, r = centres(grid, np.atleast_2d(self.positions)), 5 * unit(grid)
+        strokes = [(at - r, at + r), (at - (r, -r), at + (r, -r))]
+        looks = ((INK, 3.6), (PAPER, 1.8))
+        return [lines(*stroke, colour, width * unit(grid)) for colour, width in looks for stroke in strokes]
 
 
 @dataclass(frozen=True)

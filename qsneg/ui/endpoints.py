@@ -115,7 +115,7 @@ class Endpoints:
         size=256,
         layer=16,
         mode="global",
-        number=256,
+        number=0,
         seed=0,
         progress=gr.Progress(),
     ):
@@ -128,7 +128,7 @@ class Endpoints:
             size: short side in pixels; a large picture is inspected at a reduced size, which the numbers state
             layer: 0, 4, 8, 12 or 16
             mode: global, local or local+global; layers with many positions are always read in local mode
-            number: how many anchors
+            number: how many anchors; 0 for as many as the patches of the models, the fewest of them
             seed: of the random positions beside them
 
         Returns:
@@ -243,7 +243,7 @@ class Endpoints:
             family = gr.Dropdown(list(families), value=next(iter(families), None), label="Family", **free)
             size = Whole(limits.OFFERED[0], precision=0, label="Working size")
             index = Whole(0, precision=0, label="Index")
-            numbers = {"Layer": 12, "Number": 256, "Seed": 0, "x": -1, "y": -1, "Neighbours": 6, "Radius": 2}
+            numbers = {"Layer": 12, "Number": 0, "Seed": 0, "x": -1, "y": -1, "Neighbours": 6, "Radius": 2}
             layer, number, seed, x, y, near, radius = (Whole(v, precision=0, label=k) for k, v in numbers.items())
             mode = gr.Dropdown(list(ATTENTION_MODES), value="global", label="Mode", **free)
             archive = gr.File(label="Pictures, arrays and numbers")

@@ -276,7 +276,7 @@ def test_endpoints_return_pictures_and_numbers(client, odd):
 
 
 @pytest.mark.parametrize("name, wrong, words", [
-    ("/anchors", {"layer": 13}, "no layer 13"), ("/anchors", {"number": 0}, "number of anchors"),
+    ("/anchors", {"layer": 13}, "no layer 13"), ("/anchors", {"number": -1}, "number of anchors"),
     ("/attention", {"mode": "near"}, "Unknown attention mode"), ("/negatives", {"seed": -1}, "seed"),
     ("/negatives", {"methods": ["pix2pix"]}, "pix2pix"), ("/attention", {"picture": None}, "no picture"),
     ("/attention", {"x": "left"}, "whole numbers"),
