@@ -11,8 +11,8 @@ from qsneg.rendering.colormaps import OUTSIDE, Scaled, linear, percent, title_of
 from qsneg.rendering.rows import Panel, Row, Values
 
 ASKED = (
-    "A dot for each place: bright where the loss is high. In QS-Attn a value is a mean over the anchor's attention row, "
-    "so anchors that look at the same position have nearly the same value, and are hard to tell apart."
+    "A dot for each place: bright where the loss is high. In QS-Attn a value is a mean over the anchor's attention "
+    "row, so anchors that look at the same position have nearly the same value, and are hard to tell apart."
 )
 
 

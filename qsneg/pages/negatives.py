@@ -71,9 +71,10 @@ class HardNegatives(ViewPage):
         return [
             looked.row(
                 f"Where the negatives lie, layer {selection.layer}",
-                f"Open dots: in-image negatives, {number} as there are generated ones. Of QS-Attn they "
-                "are its anchors, tied to the positions that give most to what is gathered there. Triangles: the nearest patch to each generated negative, larger where several share it. Under them: "
-                "how similar every patch of the source is.",
+                f"Open dots: in-image negatives, {number} as there are generated ones. Of QS-Attn they are its "
+                "anchors, tied to the positions that give most to what is gathered there. Triangles: the nearest "
+                "patch to each generated negative, larger where several share it. Under them: how similar every patch "
+                "of the source is.",
                 self.places(looked, selection),
             ),
             looked.row(
