@@ -250,6 +250,10 @@ class TrainConfig:
     # where above 0, each picture's short side is drawn at random between resize and this
     crop: int = 256
     # side of the square crop
+    squash: bool = False
+    # squash pictures to a square before cropping, as the papers' code does, where else the aspect ratio is kept
+    unscaled_end: bool = False
+    # bring pictures to the crop's own size while the learning rate falls, as the papers' code does from that epoch on
     skip_small: bool = False
     # leave out the pictures that are smaller than the crop, and count them (they are never enlarged to it)
     flip: bool = True

@@ -89,7 +89,7 @@ class Domain:
         self.length = config.scenes if paths is None else len(paths)
         small = self.length * config.resize**2 * 4 < CACHE_BYTES
         # a drawn scene has one size for good; a photograph is kept when its size does not vary either
-        self.kept: dict[int, np.ndarray] | None = (
+        self.kept: dict[tuple[int, int], np.ndarray] | None = (
             {} if config.data == DRAWN or (small and not config.resize_max) else None
         )
 
@@ -100,18 +100,23 @@ class Domain:
         """H×W×3 uint8. Raises ValueError if it cannot be read."""
         if self.kept is None:
             return self.made(index, short)
-        if index not in self.kept:
-            self.kept[index] = self.made(index, short)
-        return self.kept[index]
+        if (index, short) not in self.kept:
+            self.kept[index, short] = self.made(index, short)
+        return self.kept[index, short]
 
     def made(self, index: int, short: int) -> np.ndarray:
         if self.config.data == DRAWN:
             seed = drawn_scenes.scene_seed("train", self.letter, index, self.config.seed)
             return drawn_scenes.draw(seed, short, self.letter)
-        return np.asarray(resize_short(read(self.paths[index], short=short), short))
+        picture = read(self.paths[index], short=short)
+        if self.config.squash:
+            return np.asarray(picture.resize((short, short), Image.Resampling.LANCZOS))
+        return np.asarray(resize_short(picture, short))
 
-    def size_of(self, index: int, rng: np.random.Generator) -> int:
-        """The short side that picture `index` is brought to."""
+    def size_of(self, index: int, rng: np.random.Generator, unscaled: bool = False) -> int:
+        """The short side that picture `index` is brought to; where it is `unscaled`, that of the crop."""
+        if unscaled:
+            return self.config.crop
         low, high = self.config.resize, self.config.resize_max or self.config.resize
         if self.config.data == DRAWN:  # by the scene, so that each is drawn once; mostly near the lower end
             return int(low + (high - low) * (index % 5 / 4) ** 2) // 4 * 4
@@ -122,10 +127,11 @@ class Unpaired(torch.utils.data.Dataset):
     """Batches by step: x and y as B×3×crop×crop in [-1, 1], and the names of broken pictures that were skipped.
 
     left_out: how many pictures of trainA and trainB are smaller than the crop, where they are left out.
+    unscaled_from: the step from which pictures are brought to the crop's own size; None: never.
     """
 
     def __init__(self, config: TrainConfig):
-        self.config, self.left_out = config, {}
+        self.config, self.left_out, self.unscaled_from = config, {}, None
         paths = {} if config.data == DRAWN else check_folder(config.data, config.crop, skip_small=config.skip_small)
         for name, found in paths.items():
             if count := len(find_images(Path(config.data) / name)) - len(found):
@@ -147,18 +153,21 @@ class Unpaired(torch.utils.data.Dataset):
             epoch, place = divmod(i, len(domain))
             rng = np.random.default_rng([self.config.seed, number, i])
             index = int(permutation(self.config.seed, number, epoch, len(domain))[place])
-            crop = self.crop(self.readable(domain, index, rng, broken), rng)
+            unscaled = self.unscaled_from is not None and step >= self.unscaled_from
+            crop = self.crop(self.readable(domain, index, rng, broken, unscaled), rng)
             if domain.letter == "A" and self.config.degrade and rng.random() < self.config.degrade:
                 crop = degraded(crop, rng)
             items.append(crop)
         return to_batch(items)
 
-    def readable(self, domain: Domain, index: int, rng: np.random.Generator, broken: list[str]) -> np.ndarray:
+    def readable(
+        self, domain: Domain, index: int, rng: np.random.Generator, broken: list[str], unscaled: bool
+    ) -> np.ndarray:
         """Picture `index`, or the next one that can be read."""
         for i in range(len(domain)):
             at = (index + i) % len(domain)
             try:
-                return domain.picture(at, domain.size_of(at, rng))
+                return domain.picture(at, domain.size_of(at, rng, unscaled))
             except ValueError:
                 broken.append(str(domain.paths[at]))
         raise ValueError(f"No picture of domain {domain.letter} can be read any more.")

@@ -13,6 +13,7 @@ resuming hold from there on, a further stage of the run, which its card names.
 
 import contextlib
 import dataclasses
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -52,6 +53,8 @@ class Trainer:
         self.data = Unpaired(config)
         self.steps = config.steps or self.data.epoch() * model.traits.epochs
         self.decay = config.decay if config.decay is not None else model.traits.decay
+        if config.unscaled_end:
+            self.data.unscaled_from = math.ceil(self.steps * (1 - self.decay) - 1e-9)
         self.device = devices.pick(config.device)
         torch.manual_seed(config.seed)
         self.layout = devices.layout(self.device)

@@ -3,6 +3,7 @@
 import json
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -96,3 +97,39 @@ def test_pictures_too_large_are_refused_by_their_headers(tmp_path, monkeypatch):
     monkeypatch.setattr(memory_limits, "free_bytes", lambda device: 100_000_000)
     with pytest.raises(ValueError, match="large.png': Reading a picture of 12000×12000 pixels needs about"):
         check_folder(tmp_path, 64)
+
+
+# --- as the papers' code does it, where asked ---
+
+
+def test_squashed_pictures_show_all_of_their_long_side(tmp_path):
+    """A picture 3 times as wide as high, its thirds black, grey and white."""
+    stripes = np.repeat(np.array([0, 128, 255], np.uint8), 80)[None, :, None].repeat(80, 0).repeat(3, 2)
+    for domain in ("trainA", "trainB"):
+        (tmp_path / domain).mkdir()
+        Image.fromarray(stripes).save(tmp_path / domain / "0.png")
+    settings = dict(data=str(tmp_path), crop=64, resize=64)
+    for squash, thirds in ((True, 3), (False, 2)):
+        data = Unpaired(TrainConfig(squash=squash, **settings))
+        for step in range(8):
+            x, _, _ = data[step]
+            values = {round(float(v), 1) for v in x[0, 0, 32].reshape(-1, 8).mean(1)}
+            seen = sum(any(abs(v - third) < 0.05 for v in values) for third in (-1, 0, 1))
+            assert seen == 3 if squash else seen <= thirds
+
+
+def test_pictures_are_not_rescaled_while_the_learning_rate_falls(tmp_path):
+    """Brought to the crop's own size from the step from which the rate falls, and only where asked."""
+    pictures = folder(tmp_path / "data", sizes=((96, 96),))
+    values = TINY | dict(data=str(pictures), steps=10, decay=0.4, flip=False)
+    trainer = Trainer(*build("cut", **values, unscaled_end=True), tmp_path / "run")
+    falls = [trainer.learning_rate(step) < trainer.config.lr for step in range(10)]
+    assert trainer.data.unscaled_from == 6 and falls.index(True) == 7  # at step 6 the whole rate is left, and it turns
+    sizes = []
+    for domain in trainer.data.domains:
+        domain.picture = lambda at, short, inner=domain.picture: sizes.append(short) or inner(at, short)
+    for step in range(10):
+        trainer.data[step]
+    c = trainer.config
+    assert sizes == [c.resize] * 12 + [c.crop] * 8
+    assert Trainer(*build("cut", **values), tmp_path / "other").data.unscaled_from is None
