@@ -22,7 +22,7 @@ from qsneg.evaluation.table import LABEL_COLOURS  # noqa: E402
 from qsneg.rendering import sample_pictures  # noqa: E402
 
 HERE = Path(__file__).parent
-TABS = {"Anchors": "anchors", "Attention": "attention", "Hard negatives": "negatives", "Loss": "loss"}
+TABS = {"Anchors": "anchors", "Attention": "attention", "Negatives": "negatives", "Loss": "loss"}
 SCENES = (12, 10, 35, 15)  # indices of test scenes: several coats
 SIDE, GAP = 256, 8  # pixels of a drawn scene, and between two
 

@@ -21,7 +21,7 @@ from qsneg.config import ATTENTION_MODES, DRAWN, METHODS, ModelConfig, TrainConf
 from qsneg.evaluation import evaluate
 from qsneg.evaluation.table import TRUTH, dot_plot, examples, legend, markdown_table, present
 from qsneg.filesystem import output_folder
-from qsneg.rendering.colormaps import colour_of
+from qsneg.rendering.colormaps import look_of
 from qsneg.training import checkpoint
 from qsneg.training.trainer import Trainer, resume
 from qsneg.translate import load
@@ -203,9 +203,9 @@ def miniature(
     groups = {name: [r for r in runs if r["method"] == name] for name in variants()} | {
         row["name"]: [row] for row in longer
     }
-    colours = {name: colour_of(settings["method"]) for name, settings in variants().items()}
-    colours |= {row["name"]: "#333333" for row in longer}
-    dot_plot(groups, {row["name"]: row for row in bounds}, colours).savefig(out / "miniature.png", dpi=110)
+    looks = {name: look_of(settings["method"]) for name, settings in variants().items()}
+    looks |= {row["name"]: {"color": "#333333", "marker": "o"} for row in longer}
+    dot_plot(groups, {row["name"]: row for row in bounds}, looks).savefig(out / "miniature.png", dpi=110)
     names = {"source": "source", **{f"{name} 0": name for name in variants()}, TRUTH: TRUTH}
     examples({names[k]: v for k, v in evaluation.samples.items() if k in names}).savefig(out / "examples.png", dpi=110)
     return table

@@ -25,7 +25,7 @@ from qsneg.filesystem import find_images, output_folder
 from qsneg.image_io import from_bytes, readable
 from qsneg.metrics import fidelity, segmenter, structure
 from qsneg.metrics.score import Recorder, Translate, figures, sliced_wasserstein, squares
-from qsneg.rendering.colormaps import colour_of
+from qsneg.rendering.colormaps import look_of
 from qsneg.translate import MARGIN, load
 
 SIZE, SCENES = 128, 200  # of the figures in the cards
@@ -237,8 +237,8 @@ def evaluate(
     (out / "evaluation.md").write_text(markdown(table))
     lines = {r["name"]: r for r in rows if not r["method"]}
     groups = {r["name"]: [r] for r in rows if r["method"]}
-    colours = {name: colour_of(model.config.method) for name, model in models.items()}
-    dot_plot(groups, lines, colours).savefig(out / "evaluation.png", dpi=110)
+    looks = {name: look_of(model.config.method) for name, model in models.items()}
+    dot_plot(groups, lines, looks).savefig(out / "evaluation.png", dpi=110)
     examples(evaluation.samples).savefig(out / "examples.png", dpi=110)
     return table
 

@@ -82,8 +82,9 @@ def short(name: str) -> str:
     return name if len(name) <= 28 else "…" + name[-27:]
 
 
-def dot_plot(groups: dict[str, list[dict]], lines: dict[str, dict], colours: dict[str, str]) -> Figure:
-    """A figure: a panel per column, a line per group, a dot per run; `lines` are rows drawn as vertical lines."""
+def dot_plot(groups: dict[str, list[dict]], lines: dict[str, dict], looks: dict[str, dict]) -> Figure:
+    """A figure: a panel per column, a line per group, a mark per run; `lines` are rows drawn as vertical lines, `looks`
+    the colour and marker of each group."""
     keys = present([row for rows in groups.values() for row in rows])
     wide = min(4, len(keys))
     high = -(-len(keys) // wide)
@@ -102,13 +103,13 @@ def dot_plot(groups: dict[str, list[dict]], lines: dict[str, dict], colours: dic
                 values,
                 [y] * len(values),
                 xerr=errors if any(errors) else None,
-                fmt="o",
+                ls="none",
                 ms=5,
                 alpha=0.75,
-                color=colours[name],
+                **looks[name],
             )
             if len(values) > 1:
-                axis.plot(np.mean(values), y, "|", ms=15, mew=2, color=colours[name])
+                axis.plot(np.mean(values), y, "|", ms=15, mew=2, color=looks[name]["color"])
         axis.set_title(COLUMNS[key].title + ARROWS[COLUMNS[key].better], fontsize=9)
         axis.tick_params(labelsize=8)
         axis.xaxis.set_major_locator(MaxNLocator(4))

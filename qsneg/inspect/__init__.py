@@ -12,11 +12,12 @@ heads, which imported generators may lack.
 """
 
 from qsneg.inspect.features import Grid, View, observe
-from qsneg.inspect.forces import Forces, forces
+from qsneg.inspect.forces import WEIGHTINGS, Forces, forces, own_weighting
 from qsneg.inspect.inspection import Inspection, inspect
 from qsneg.inspect.one_query import Attended, Query, attended, neighbours, query
 
 __all__ = [
+    "WEIGHTINGS",
     "Attended",
     "Forces",
     "Grid",
@@ -28,5 +29,6 @@ __all__ = [
     "inspect",
     "neighbours",
     "observe",
+    "own_weighting",
     "query",
 ]

@@ -222,12 +222,17 @@ class View:
         w, c = self.weights, self.config
         if w.negative_generator is None:
             return None
-        i, random, num = self.number(layer), torch.Generator().manual_seed(seed), c.patches if num is None else num
-        noise = torch.randn(len(c.layers), c.patches, c.noise_dim, generator=random)[i]
-        more = torch.randn(max(0, num - c.patches), c.noise_dim, generator=random)
-        noise = torch.cat([noise, more])[:num]
-        mean = self.once(("mean", layer), lambda: [w.slow_heads.mean(tokens(self.map(layer)), i)])[0]
-        return w.negative_generator(mean, noise[None].to(mean), i)[0]
+        i, num = self.number(layer), c.patches if num is None else num
+
+        def make() -> list[Tensor]:
+            random = torch.Generator().manual_seed(seed)
+            noise = torch.randn(len(c.layers), c.patches, c.noise_dim, generator=random)[i]
+            more = torch.randn(max(0, num - c.patches), c.noise_dim, generator=random)
+            noise = torch.cat([noise, more])[:num]
+            mean = self.once(("mean", layer), lambda: [w.slow_heads.mean(tokens(self.map(layer)), i)])[0]
+            return [w.negative_generator(mean, noise[None].to(mean), i)[0]]
+
+        return self.once(("negatives", layer, seed, num), make)[0]
 
     def nearest_negatives(self, layer: int, seed: int = 0, num: int | None = None) -> Tensor | None:
         """For each generated negative the source position most similar to it (a look-up, not an origin): M row-major

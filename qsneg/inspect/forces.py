@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qsneg import methods
-from qsneg.attention import select_at
-from qsneg.inspect.features import View, check_mode
-from qsneg.inspect.inspection import attends, how_many, places
+from qsneg.config import check_mode
+from qsneg.inspect import inspection
+from qsneg.inspect.features import View
+from qsneg.inspect.inspection import Compared, how_many, places, read_at
 from qsneg.losses import resemblance_weights, transport_weights
 
 WEIGHTINGS = ("cut", "hdce", "monce", "negcut")
@@ -38,6 +38,7 @@ class Forces:
     weight: np.ndarray  # n, w_j, in sum n (MoNCE's and hDCE's other places, CUT's, NEGCUT's: all on average 1)
     cosine: np.ndarray  # n, q·k_j
     at: np.ndarray  # n×2, where each lies; of generated ones the source position most similar to it, not an origin
+    giver: np.ndarray | None  # n×2, QS-Attn: the position that gives most to the value gathered for each
     probability: float  # the positive's, e^{q·k⁺/τ} over the sum of it and all w_j e^{q·k_j/τ}
     loss: float  # nats
     pull: float  # length of the loss's gradient with respect to the query, in units of 1/τ
@@ -91,14 +92,16 @@ def forces(
     if weighting == "negcut":
         query, key = (view.projected(layer, w, torch.tensor([index], device=view.device)) for w in ("result", "source"))
         negatives = view.negatives(layer, seed, count)
-        at, weight = view.nearest_negatives(layer, seed, count), torch.ones(count, device=view.device)
+        giver, at, weight = None, view.nearest_negatives(layer, seed, count), torch.ones(count, device=view.device)
     else:
-        queries, keys, at = compared(view, layer, index, count, seed, mode)
+        keys, queries, at, giver, _ = compared(view, layer, index, count, seed, mode)
         weight = weights(weighting, queries, keys, view, gamma)[1:]
         query, key, negatives, at = queries[:1], keys[:1], keys[1:], at[1:]
+        giver = None if giver is None else giver[1:]
     if without is not None:
         kept = at != int(view.index(layer, without))
         negatives, weight, at = negatives[kept], weight[kept], at[kept]
+        giver = None if giver is None else giver[kept]
     cosine, positive = (query @ negatives.T)[0], (query @ key.T)[0, 0]  # n, scalar
     terms = (cosine / tau + weight.log()).double()
     total = torch.cat([terms, (positive / tau).double()[None]]).logsumexp(0)
@@ -113,6 +116,7 @@ def forces(
         weight.cpu().numpy(),
         cosine.cpu().numpy(),
         places(at, shape),
+        None if giver is None else places(giver, shape),
         float((positive / tau - total).exp()),
         float(denominator - positive / tau),
         float(pull),
@@ -139,24 +143,14 @@ def check(view: View, weighting: str, temperature: float | None, gamma: float | 
             raise ValueError(f"The {name} must be a number above 0, not {value}.")
 
 
-def compared(
-    view: View, layer: int, index: int, count: int, seed: int, mode: str | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries and keys, n×K each, at the places that the model's loss compares, and those places: the one asked about
-    first, then the others as they are drawn, or selected."""
-    own, length = torch.tensor([index], device=view.device), view.map(layer).shape[2:].numel()
-    if not attends(view, layer):
-        at = methods.Draws(seed).positions(layer, length, count).to(view.device)
-    else:
-        check_mode(mode := mode or view.config.attention)
-        at = view.entropy(layer, mode)[1].argsort(stable=True)[:count]
-    at = torch.cat([own, at[at != index]])[:count]
-    if not attends(view, layer):
-        return view.projected(layer, "result", at), view.projected(layer, "source", at), at
-    selection = select_at(view.map(layer), at[None], mode, view.config.window)
-    i = view.number(layer)
-    queries, keys = (view.heads(selection.route(view.map(layer, which)), i)[0] for which in ("result", "source"))
-    return queries, keys, at
+def compared(view: View, layer: int, index: int, count: int, seed: int, mode: str | None) -> Compared:
+    """What the model's loss compares at n places: the one asked about first, then the others as they are drawn, or
+    selected."""
+    check_mode(mode := mode or view.config.attention)
+    own = read_at(view, layer, torch.tensor([index], device=view.device), mode, view.config.window)
+    drawn = inspection.compared(view, layer, mode, count, view.config.window, seed)
+    rest = (drawn.at != index).nonzero()[: count - 1, 0]
+    return Compared(*(torch.cat([a, b[rest]]) for a, b in zip(own, drawn) if a is not None))
 
 
 def weights(weighting: str, queries: Tensor, keys: Tensor, view: View, gamma: float | None) -> Tensor:

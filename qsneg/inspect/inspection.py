@@ -186,18 +186,24 @@ def compared(view: View, layer: int, mode: str, num: int, window: int, seed: int
             at = view.entropy(layer, mode, window)[1].argsort(stable=True)[:num]
         else:
             at = methods.Draws(seed).positions(layer, features.shape[2:].numel(), num).to(view.device)
-        if not attends(view, layer):
-            return [view.projected(layer, "source", at), view.projected(layer, "result", at), at]
-        selection = attention.select_at(features, at[None], mode, window)
-        values = (view.heads(selection.route(view.map(layer, w)), view.number(layer))[0] for w in ("source", "result"))
-        given, giver = selection.rows[0].max(-1)
-        if mode == "local":
-            around = attention.window_positions(at, tuple(features.shape[2:]), window)[0]
-            giver = around.gather(1, giver[:, None])[:, 0]
-        return [*values, at, giver, given]
+        return [value for value in read_at(view, layer, at, mode, window) if value is not None]
 
     which = (mode, window) if by_entropy else (seed,)
     return Compared(*view.once(("compared", layer, num, *which), make))
+
+
+def read_at(view: View, layer: int, at: Tensor, mode: str, window: int) -> Compared:
+    """What the model's training compares at given row-major positions n."""
+    if not attends(view, layer):
+        return Compared(view.projected(layer, "source", at), view.projected(layer, "result", at), at)
+    features = view.map(layer)
+    selection = attention.select_at(features, at[None], mode, window)
+    values = (view.heads(selection.route(view.map(layer, w)), view.number(layer))[0] for w in ("source", "result"))
+    given, giver = selection.rows[0].max(-1)
+    if mode == "local":
+        around = attention.window_positions(at, tuple(features.shape[2:]), window)[0]
+        giver = around.gather(1, giver[:, None])[:, 0]
+    return Compared(*values, at, giver, given)
 
 
 def contrast(view: View, layer: int, negatives: Tensor, positions: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,6 @@ from qsneg.pages.anchors import Anchors
 from qsneg.pages.attention import Attention
 from qsneg.pages.film import Film
 from qsneg.pages.loss import Loss
-from qsneg.pages.negatives import HardNegatives
+from qsneg.pages.negatives import Negatives
 
-PAGES = {page.name: page for page in (Anchors(), Attention(), HardNegatives(), Loss(), Film())}
+PAGES = {page.name: page for page in (Anchors(), Attention(), Negatives(), Loss(), Film())}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from qsneg.config import ATTENTION_MODES
 from qsneg.inspect import View
 from qsneg.pages.selection import SCALES, Selection
+from qsneg.rendering.colormaps import title_of
 from qsneg.rendering.rows import OPACITY
 
 
@@ -68,6 +69,14 @@ class Number(Control):
         return {"value": selection.number or view.config.patches}
 
 
+class Whose(Control):
+    """One of the methods that are looked at."""
+
+    def shown(self, selection: Selection, view: View) -> dict:
+        choices = [(title_of(method), method) for method in selection.methods]
+        return {"value": selection.the_method(selection.methods), "choices": choices}
+
+
 class Mode(Control):
     """An attention mode, of those that it offers."""
 
@@ -121,6 +130,11 @@ LAYER = "layer: index of the generator's layer whose features are read"
 
 def layer() -> Control:
     return Layer("layer", "Layer", Selection().layer, LAYER, named((0, 4, 8, 12, 16)))
+
+
+def whose(label: str) -> Control:
+    """Its choices are there once something is looked at."""
+    return Whose("method", label, "", "whose features are read", (("", ""),))
 
 
 def mode(label: str, modes=ATTENTION_MODES) -> Control:

@@ -1,17 +1,21 @@
-"""The Hard negatives page: one query against its positive and its negatives, in numbers, on the picture, as patches."""
+"""The Negatives page: who is pushed away from one patch, and how hard, under every method and under four papers; how
+close the negatives are, on the picture, as patches, in numbers."""
 
 import numpy as np
 
 import qsneg.pages.controls as controls
-from qsneg.config import CUT, NEGCUT
-from qsneg.inspect import Query, View, query, summary
-from qsneg.pages.page import CLICK, Looked, ViewPage, Words, source_panel
+from qsneg.config import CUT, HDCE, MONCE, NEGCUT
+from qsneg.inspect import Query, View, own_weighting, query, summary
+from qsneg.pages import forces
+from qsneg.pages.forces import Found
+from qsneg.pages.page import Looked, ViewPage, Words
 from qsneg.pages.selection import Selection
 from qsneg.rendering import plots
 from qsneg.rendering.colormaps import linear, percent, title_of
 from qsneg.rendering.rows import Dots, Givers, Mark, Panel, Patch, Ring, Row, Triangles
 
-HARDEST = 10  # patches shown
+GAMMA = "gamma: how evenly hDCE's weights spread; its training goes from 50 to 10"
+BRIGHT = "Bright: the source looks to the network like the query there. Negatives on bright places are pushed hardest."
 CLOSE = (
     "Similarities are those of the query, the translation's feature, to features of the source, and to generated ones. "
     "For QS-Attn, at layers 12 and 16, in-image negatives are the gathered values of its anchors."
@@ -22,23 +26,29 @@ FLAT = (
 )
 
 
-class HardNegatives(ViewPage):
-    name, title = "negatives", "Hard negatives"
+class Negatives(ViewPage):
+    name, title = "negatives", "Negatives"
     words = Words(
         "The chosen patch of the translation, the query, should be closer to the same place of the source, its "
-        "positive, than to its negatives: the closer those are, the harder. CUT and QS-Attn take patches of the "
-        "picture itself; NEGCUT generates negatives that have no place, so the nearest patch to each is looked up.",
-        "loss = −ln [ e<sup>q·p/τ</sup> / (e<sup>q·p/τ</sup> + Σ<sub>n</sub> e<sup>q·n/τ</sup>) ], &ensp; τ = 0.07; "
-        "&ensp; NEGCUT: n = N(mean f, z), &ensp; z ∼ 𝒩(0, 1)",
-        "A triangle marks the nearest patch to a generated negative, not a place that it came from. Another noise seed "
-        "gives other generated negatives, and other random positions.",
-        (NEGCUT, CUT),
+        "positive, than to its negatives: the closer those are, the harder they are pushed away. Papers differ in who "
+        "is pushed, and how hard: CUT and QS-Attn take patches of the picture, NEGCUT generates negatives, MoNCE and "
+        "hDCE weigh them.",
+        "loss = −ln [ e<sup>q·p/τ</sup> / (e<sup>q·p/τ</sup> + Σ<sub>n</sub> w<sub>n</sub> e<sup>q·n/τ</sup>) ], "
+        "&ensp; τ = 0.07; &ensp; force on n = w<sub>n</sub> e<sup>q·n/τ</sup> over the denominator; &ensp; NEGCUT: "
+        "n = N(mean f, z), &ensp; z ∼ 𝒩(0, 1)",
+        "w = 1 in CUT, QS-Attn and NEGCUT. MoNCE: (N − 1) times a plan of optimal transport between queries and keys. "
+        "hDCE: (N − 1) softmax(p·n/γ), and the positive is not in the denominator. The effective number of negatives "
+        "is e to the entropy of the forces over their sum. A triangle marks the nearest patch to a generated negative, "
+        "not a place that it came from. Another seed gives other generated negatives, and other random positions.",
+        (CUT, NEGCUT, MONCE, HDCE),
     )
     controls = (
         controls.layer(),
         controls.mode("QS-Attn's selection"),
         *controls.row_and_column(),
-        controls.seed("Noise seed"),
+        controls.seed("Seed"),
+        controls.whose("Features in the second row"),
+        controls.Control("gamma", "hDCE's γ", 10, GAMMA, range=(10, 50, 1)),
         controls.opacity(),
     )
     needs_heads = True
@@ -48,44 +58,48 @@ class HardNegatives(ViewPage):
             pass
         self.find(view, selection)
 
-    def find(self, view: View, selection: Selection) -> tuple[Query, np.ndarray]:
-        """The query, and the similarity of the source's positions to it, H×W."""
+    def find(self, view: View, selection: Selection) -> Found:
         layer, position = selection.layer, selection.position(view.grid(selection.layer))
         number, mode = selection.patches or None, selection.the_mode(view)
         found = query(view, layer, position, number, selection.seed, mode)
-        return found, view.similarity(layer, position, of="result")
+        papers = forces.of(view, layer, position, number, selection.seed, mode, selection.gamma)
+        return Found(found, view.similarity(layer, position, of="result"), own_weighting(view), papers)
 
     def rows(self, looked: Looked, selection: Selection) -> list[Row]:
-        found: dict[str, Query] = {m: q for m, (q, _) in looked.found.items()}
+        found: dict[str, Query] = {m: f.query for m, f in looked.found.items()}
         grid, ends, number = looked.view.grid(selection.layer), limits(found), len(next(iter(found.values())).in_image)
-        position = selection.position(grid)
+        position, pairs = selection.position(grid), []
         lines, thumbs, clouds = [], [], []
         for method, q in found.items():
             lines.append(Panel(method, "similarities", plot=strip(q, ends, method), words=share_words(q)))
-            several = "" if q.generated is None else "Nearest patch to each generated negative; several share one."
-            several = several if q.giver is None else "The patches that give most to each gathered negative."
-            thumbs.append(Panel(method, "patches", patches=patches(q, looked, grid), words=several))
+            thumbs += forces.patch_panels(method, looked, selection)
             clouds.append(Panel(method, "components", plot=plots.scatter(q.points, method)))
-        under = [("source", looked.source)] + [(title_of(m), looked.result(m)) for m in looked.seen]
-        pairs = tuple(Patch(position, title, picture, grid, title, 64) for title, picture in under)
+        for title, picture in [("source", looked.source)] + [(title_of(m), looked.result(m)) for m in looked.seen]:
+            pairs.append(Patch(position, title, picture, grid, title, 64))
         return [
+            forces.own_row(looked, selection),
+            forces.papers_row(looked, selection),
             looked.row(
-                f"Where the negatives lie, layer {selection.layer}",
-                f"Open dots: in-image negatives, {number} as there are generated ones. Of QS-Attn they are its "
-                "anchors, tied to the positions that give most to what is gathered there. Triangles: the nearest "
-                "patch to each generated negative, larger where several share it. Under them: how similar every patch "
-                "of the source is.",
+                f"How similar every patch is, layer {selection.layer}",
+                f"The cosine of the query to all positions of the source. Open dots: in-image negatives, {number} as "
+                "there are generated ones. Of QS-Attn they are its anchors, tied to the positions that give most to "
+                "what is gathered there. Triangles: the nearest patch to each generated negative, larger where several "
+                "share it.",
                 self.places(looked, selection),
             ),
             looked.row(
-                "How close they are",
-                "A dot per negative; the line is the median. The farther right, the harder.",
-                [Panel("", words=CLOSE), *lines],
+                "The hardest, as patches",
+                "Hardest first, with their share of the force; of generated and in-image ones together where a method "
+                "generates them.",
+                [
+                    Panel("", words="The query's patch in the source and in each translation.", patches=tuple(pairs)),
+                    *thumbs,
+                ],
             ),
             looked.row(
-                "The hardest, as patches",
-                "Hardest first, with the cosine.",
-                [Panel("", words="The query's patch in the source and in each translation.", patches=pairs), *thumbs],
+                "How close they are",
+                "A dot per negative, as many of either kind; the line is the median. The farther right, the harder.",
+                [Panel("", words=CLOSE), *lines],
             ),
             looked.row(
                 "In two dimensions",
@@ -95,14 +109,12 @@ class HardNegatives(ViewPage):
         ]
 
     def places(self, looked: Looked, selection: Selection) -> list[Panel]:
-        """The source with the query, and every method's negatives where they lie."""
-        maps = linear({m: s for m, (_, s) in looked.found.items()}, "cosine similarity to the query", (None, 1.0))
+        """Every method's negatives where they lie, on the similarity of all positions to the query."""
+        maps = linear({m: f.similarity for m, f in looked.found.items()}, "cosine similarity to the query", (None, 1.0))
         grid, at = looked.view.grid(selection.layer), (selection.x, selection.y)
-        position = selection.position(grid)
-        place, ring = f"row {position[0]}, column {position[1]}", Ring(position)
-        said = f"The query is the translation at this place: {place}. {CLICK}"
-        panels = [source_panel(looked, grid, said, f"The source, the query at {place}", marks=(ring,), aim=at)]
-        for method, (q, _) in looked.found.items():
+        ring, panels = Ring(selection.position(grid)), [Panel("", words=BRIGHT)]
+        for method, found in looked.found.items():
+            q = found.query
             what = "in-image negatives" if q.generated is None else "nearest patches to the generated negatives"
             look = dict(marks=(mark(q), ring), words=words(q), label=f"{title_of(method)}: {what}", aim=at)
             panels.append(Panel(method, "negatives", looked.source, grid, maps[method], **look))
@@ -110,9 +122,9 @@ class HardNegatives(ViewPage):
 
     def facts(self, looked: Looked, selection: Selection) -> dict:
         out = {}
-        for method, (q, _) in looked.found.items():
-            cosines, at = hardest(q)
-            place = "position" if q.generated is None else "nearest_patch"
+        for method, found in looked.found.items():
+            q = found.query
+            cosines = q.in_image if q.generated is None else q.generated
             out[method] = {
                 "layer": selection.layer,
                 "seed": selection.seed,
@@ -123,7 +135,10 @@ class HardNegatives(ViewPage):
                 "closer_than_the_positive": int((cosines > q.positive).sum()),
                 "number": len(cosines),
                 "shares": q.shares,
-                "hardest": [{place: p.tolist(), "cosine": float(c)} for c, p in zip(cosines[:HARDEST], at)],
+                "weighting": found.own,
+                "gamma": selection.gamma,
+                "forces": {name: forces.facts(f) for name, f in found.papers.items()},
+                "hardest": forces.facts_of_hardest(found),
             }
             if q.giver is not None:
                 out[method] |= {"gathered_from": len(np.unique(q.giver, axis=0)), "from_itself": own(q)}
@@ -131,24 +146,18 @@ class HardNegatives(ViewPage):
 
     def arrays(self, looked: Looked, selection: Selection) -> dict[str, dict]:
         out = {}
-        for method, (q, similarity) in looked.found.items():
-            out[method] = {"positive": np.array(q.positive), "position": np.array(q.position), "similarity": similarity}
-            out[method] |= {"in_image": q.in_image, "in_image_at": q.in_image_at}
+        for method, found in looked.found.items():
+            q = found.query
+            out[method] = {"positive": np.array(q.positive), "position": np.array(q.position)}
+            out[method] |= {"similarity": found.similarity, "in_image": q.in_image, "in_image_at": q.in_image_at}
             out[method] |= {f"components_{k}": v for k, v in q.points.items()}
+            for name, f in found.papers.items():
+                out[method] |= {f"{name}_{k}": getattr(f, k) for k in ("force", "weight", "cosine", "at")}
             if q.generated is not None:
                 out[method] |= {"generated": q.generated, "generated_nearest": q.generated_at}
             if q.giver is not None:
                 out[method] |= {"in_image_giver": q.giver, "in_image_given": q.given}
         return out
-
-
-def hardest(q: Query, gathered: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """The method's own negatives, hardest first: cosines n, and positions n×2 (of generated ones the nearest patch; of
-    gathered ones, where `gathered`, the position that gives most)."""
-    cosines, at = (q.in_image, q.in_image_at) if q.generated is None else (q.generated, q.generated_at)
-    at = q.giver if gathered and q.giver is not None else at
-    order = np.argsort(-cosines, kind="stable")
-    return cosines[order], at[order]
 
 
 def mark(q: Query) -> Mark:
@@ -165,7 +174,7 @@ def own(q: Query) -> int:
 
 def words(q: Query) -> str:
     """How hard the negatives are."""
-    cosines, at = hardest(q)
+    cosines, at = (q.in_image, q.in_image_at) if q.generated is None else (q.generated, q.generated_at)
     places, harder = len(np.unique(at, axis=0)), int((cosines > q.positive).sum())
     what = "negatives" if q.generated is None else "generated negatives"
     text = f"<b>{harder} of {len(cosines)} {what} are closer to the query than its positive</b> ({q.positive:.2f}). "
@@ -196,21 +205,3 @@ def limits(found: dict[str, Query]) -> tuple[float, float]:
 
 def strip(q: Query, ends: tuple[float, float], method: str) -> str:
     return plots.strip({"positive": [q.positive], "in_image": q.in_image, "generated": q.generated}, ends, method)
-
-
-def patches(q: Query, looked: Looked, grid) -> tuple[Patch, ...]:
-    """The hardest, hardest first, or what gives most to them; equal places are shown once."""
-    cosines, at = hardest(q, gathered=True)
-    first = np.sort(np.unique(at, axis=0, return_index=True)[1])[:HARDEST]
-    what = "Patch" if q.generated is None else "Nearest patch to this generated negative"
-    what = what if q.giver is None else "Patch that gives most to this gathered negative"
-    return tuple(
-        Patch(
-            at[i],
-            f"{what}: row {at[i][0]}, column {at[i][1]}, cosine {cosines[i]:.2f}",
-            looked.source,
-            grid,
-            f"{cosines[i]:.2f}",
-        )
-        for i in first
-    )

@@ -130,7 +130,7 @@ class ViewPage(Page):
 
     def fit(self, selection: Selection, seen: dict[str, View]) -> Selection:
         patches = min(view.config.patches for view in seen.values())
-        return replace(selection.on(next(iter(seen.values())).source.size), patches=patches)
+        return replace(selection.on(next(iter(seen.values())).source.size), patches=patches, methods=tuple(seen))
 
     def suffix(self, selection: Selection) -> str:
         return f"layer-{selection.layer}"

@@ -4,6 +4,7 @@ selection = Selection(layer=16).at(120, 80)          # the query, in pixels of t
 selection.position(view.grid(16))                    # its row and column on that layer's grid
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from qsneg.config import check_mode
@@ -26,6 +27,9 @@ class Selection:
     count: int = 6  # nearest patches
     radius: int = 2  # cells around the query that do not count as near
     seed: int = 0
+    method: str = ""  # where one is looked at alone; "": the first
+    methods: tuple[str, ...] = ()  # those that are looked at
+    gamma: int = 10  # of hDCE's weights
     picture: int = 0  # of the film
     film_layer: int = 16
     film_scale: str = "by rank"
@@ -66,6 +70,10 @@ class Selection:
         row, column = min(max(row, rows.start), rows.stop - 1), min(max(column, columns.start), columns.stop - 1)
         return self.at(*grid.centre(row, column))
 
+    def the_method(self, seen: Iterable[str]) -> str:
+        """The method chosen, if it is there, else the first that is."""
+        return self.method if self.method in seen else next(iter(seen), "")
+
     def the_scale(self) -> str:
         """The scale of entropies: by rank at layer 16, whose entropies are too unequal, else logarithmic."""
         return self.scale or ("by rank" if self.layer >= 16 else "logarithmic")
@@ -84,6 +92,7 @@ class Selection:
             ("seed", self.seed, 0, 2**31),
             ("number of neighbours", self.count, 1, 100),
             ("radius", self.radius, 0, 100),
+            ("γ of hDCE", self.gamma, 10, 50),
         ):
             if not least <= value <= most:
                 raise ValueError(f"The {name} must lie between {least} and {most}, not {value}.")

@@ -1,5 +1,5 @@
-"""Colours: of methods, with their names; colour maps, the font beside them, and scales shared by several maps, linear,
-logarithmic or by rank, with raw values at the ticks.
+"""Colours and markers of methods, with their names; colour maps, the font beside them, and scales of several maps,
+linear, logarithmic or by rank, with raw values at the ticks.
 
 for name, scaled in by_log({"cut": log_entropy, "negcut": other}, "logarithmic", "entropy, nats").items():
     scaled.values       # 0…1, to be coloured
@@ -30,6 +30,7 @@ COLOURS = {  # of methods, by the key in their row of `config.METHODS`, and of w
     "source": "#8A8A8A",
     "counterpart": "#333333",
 }
+MARKERS = {"cut": "o", "qs-attn": "s", "negcut": "^", "monce": "D", "hdce": "v", "cyclegan": "X", "own": "P"}
 NAMES = {"own": "Your weights", "source": "Source", "counterpart": "True counterpart"}
 # own: what a visitor of the app has opened
 CLIPPED = 2  # percent of the values clipped at each end of a logarithmic scale
@@ -40,6 +41,16 @@ LOWEST = -690.0  # natural logarithm of the smallest value that float64 can hold
 def colour_of(key: str) -> str:
     """The colour of a method, or of what stands beside methods; grey for anything else."""
     return COLOURS.get(METHODS[key].colour if key in METHODS else key, GREY)
+
+
+def marker_of(key: str) -> str:
+    """The marker of a method in plots, as matplotlib names it; a circle for anything else."""
+    return MARKERS.get(METHODS[key].colour if key in METHODS else key, "o")
+
+
+def look_of(key: str) -> dict[str, str]:
+    """Colour and marker of a method, as matplotlib's plots take them."""
+    return {"color": colour_of(key), "marker": marker_of(key)}
 
 
 def title_of(key: str) -> str:
@@ -128,6 +139,15 @@ def by_log(logs: dict[str, np.ndarray], scale: str, unit: str) -> dict[str, Scal
     ticks = ends([power(v) for v in (low, (low + high) / 2, high)], True, True)
     label = f"{unit}, log (ends clip {CLIPPED}\u202f% each)"
     return {k: Scaled(ticks, label, MAP, unit_interval(m, low, high), (low, high)) for k, m in logs.items()}
+
+
+def decades(logs: dict, unit: str, count: int = 4, name: str = MAP) -> dict[str, Scaled]:
+    """Maps given as natural logarithms under one scale: `count` powers of ten that end at the largest of all values."""
+    high = max(float(m.max()) for m in logs.values())
+    low = high - count * np.log(10)
+    ticks = ends([power(v) for v in (low, (low + high) / 2, high)], any((m < low).any() for m in logs.values()), False)
+    label = f"{unit}, log"
+    return {k: Scaled(ticks, label, name, unit_interval(m, low, high), (low, high)) for k, m in logs.items()}
 
 
 def shared_limits(logs: dict[str, np.ndarray]) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from qsneg.inspect import Grid
 from qsneg.rendering.colormaps import INK, MAP, PAPER, RANKS, VERMILION, Bar, Scaled, hexes
 
 BINS = 16  # colours of ranked dots
+LEVELS = 24  # sizes and colours of bubbles
 PALE, MIDDLE = "#c9ced6", "#6b7280"  # dots without a rank; the rim of hollow ones
 OPACITY = 0.75  # of a map over its picture
 
@@ -181,6 +182,34 @@ class Triangles(Mark):
         r = (unit(grid) * np.minimum(3 + np.sqrt(counts), 12))[:, None, None]
         corners = centres(grid, places)[:, None] + r * np.array([(0, -1), (1, 0.8), (-1, 0.8)])
         return [Shape("polygons", corners, 0, VERMILION, PAPER, 0.8 * unit(grid))]
+
+
+@dataclass(frozen=True)
+class Bubbles(Mark):
+    """Values at positions, such as forces on negatives: areas are as shares of their sum, colours as they are. Open
+    triangles instead of dots stand near what has no place of its own; of several at one position the sum is drawn."""
+
+    positions: np.ndarray
+    values: np.ndarray  # N, 0 or more
+    scale: Scaled  # of their natural logarithms
+    open: bool = False
+
+    def shapes(self, grid: Grid) -> list[Shape]:
+        places, at = np.unique(self.positions, axis=0, return_inverse=True)
+        values, u, (low, high) = np.bincount(at.ravel(), self.values), unit(grid), self.scale.limits
+        shares = values / max(values.sum(), 1e-300)
+        steps, drawn = (LEVELS * np.maximum(shares, 1e-4) ** 0.25).round(), []
+        for step in np.unique(steps):  # the smallest first; what is about as large is of one look
+            part = steps == step
+            level = np.clip((np.log(max(values[part].mean(), 1e-300)) - low) / (high - low), 0, 1)
+            (colour,), r = hexes(np.array([level]), self.scale.name), u * (1.3 + 9 * shares[part].mean() ** 0.5)
+            points = centres(grid, places[part])
+            if self.open:
+                corners = points[:, None] + (r + 1.6 * u) * np.array([(0, -1), (1, 0.8), (-1, 0.8)])
+                drawn += [Shape("polygons", corners, 0, "", c, w * u) for c, w in ((INK, 2.4), (colour, 1.2))]
+            else:
+                drawn += [Shape("circles", points, r + 0.6 * u, INK), Shape("circles", points, r, colour)]
+        return drawn
 
 
 @dataclass(frozen=True)

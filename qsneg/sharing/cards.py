@@ -16,7 +16,7 @@ from PIL import Image
 from qsneg.config import DRAWN, METHODS, ModelConfig
 from qsneg.image_io import to_tensor
 from qsneg.metrics.structure import edge_agreement
-from qsneg.rendering.colormaps import colour_of, title_of
+from qsneg.rendering.colormaps import colour_of, look_of, title_of
 from qsneg.rendering.markdown import table
 from qsneg.rendering.sample_pictures import showable
 from qsneg.rendering.sheets import INK, grid
@@ -51,7 +51,8 @@ def curves(target: Path, methods: list[str]) -> Figure:
                 width = max(1, len(values) // 40)
                 values = np.convolve(values, np.ones(width) / width, "valid")
                 steps = steps[len(steps) - len(values) :]
-            axis.plot(steps, values, color=colour_of(method), label=title_of(method), lw=1.4)
+            sparse = dict(ms=4, markevery=max(1, len(steps) // 6))
+            axis.plot(steps, values, label=title_of(method), lw=1.4, **look_of(method), **sparse)
         axis.set(title=title, xlabel="step")
         axis.title.set_size(9)
         axis.grid(alpha=0.25)

@@ -184,6 +184,7 @@ class Endpoints:
         layer=12,
         mode="global",
         seed=0,
+        gamma=10,
         progress=gr.Progress(),
     ):
         """Compare one patch of the translation with its positive and its negatives, in each method.
@@ -198,13 +199,14 @@ class Endpoints:
             layer: 0, 4, 8, 12 or 16
             mode: how QS-Attn selects its negatives: global, local or local+global
             seed: of the random positions and of NEGCUT's noise
+            gamma: of hDCE's weights, from 10 (the hardest) to 50
 
         Returns:
             One labelled sheet of pictures; numbers per method: similarity to the positive, the hardest negatives with
-            their positions (of a generated one its nearest patch, a look-up), shares of the softmax; and a zip with all
-            pictures and arrays
+            their positions (of a generated one its nearest patch, a look-up), shares of the softmax, and how the force
+            is spread under the weights of four papers; and a zip with all pictures and arrays
         """
-        selection = chosen(x=x, y=y, layer=layer, mode=mode, seed=seed)
+        selection = chosen(x=x, y=y, layer=layer, mode=mode, seed=seed, gamma=gamma)
         return self.inspected("negatives", picture, methods, family, size, selection, progress)
 
     def inspected(self, name, picture, methods, family, size, selection: Selection, progress):
@@ -214,7 +216,7 @@ class Endpoints:
             methods = self.models.check(family, methods or self.models.families().get(family, []), size)
             digest = self.models.sources.read(picture).digest
             s = selection
-            if not all(map(is_whole, (s.layer, s.anchors, s.count, s.radius, s.seed, s.x, s.y))):
+            if not all(map(is_whole, (s.layer, s.anchors, s.count, s.radius, s.seed, s.gamma, s.x, s.y))):
                 raise ValueError("Layer, position, seed and numbers must be whole numbers.")
             subject = Subject(picture, digest, family, tuple(methods), int(size))
             for number, seen in enumerate(page.steps(self.views, subject)):
@@ -243,8 +245,10 @@ class Endpoints:
             family = gr.Dropdown(list(families), value=next(iter(families), None), label="Family", **free)
             size = Whole(limits.OFFERED[0], precision=0, label="Working size")
             index = Whole(0, precision=0, label="Index")
-            numbers = {"Layer": 12, "Number": 0, "Seed": 0, "x": -1, "y": -1, "Neighbours": 6, "Radius": 2}
-            layer, number, seed, x, y, near, radius = (Whole(v, precision=0, label=k) for k, v in numbers.items())
+            numbers = {"Layer": 12, "Number": 0, "Seed": 0, "x": -1, "y": -1, "Neighbours": 6, "Radius": 2, "γ": 10}
+            layer, number, seed, x, y, near, radius, gamma = (
+                Whole(v, precision=0, label=k) for k, v in numbers.items()
+            )
             mode = gr.Dropdown(list(ATTENTION_MODES), value="global", label="Mode", **free)
             archive = gr.File(label="Pictures, arrays and numbers")
             image, other = (Picture(format="png", label=label) for label in ("Picture", "Counterpart"))
@@ -254,7 +258,7 @@ class Endpoints:
         look, seen = [several, family, size, layer, mode], [image, facts, archive]
         button.click(self.anchors, [picture, *look, number, seed], seen, api_name="anchors", **MODEL)
         button.click(self.attention, [picture, x, y, *look, near, radius], seen, api_name="attention", **MODEL)
-        button.click(self.negatives, [picture, x, y, *look, seed], seen, api_name="negatives", **MODEL)
+        button.click(self.negatives, [picture, x, y, *look, seed, gamma], seen, api_name="negatives", **MODEL)
         button.click(self.draw, [index, size], [image, other], api_name="draw")
         gr.api(self.list_models, api_name="models")
 

@@ -18,6 +18,8 @@ from qsneg.rendering.overlays import surroundings
 from qsneg.rendering.rows import Panel, Patch, Picture, Row, Shape
 from qsneg.ui.texts import data_uri, swatch
 
+COLUMNS = 4  # side by side
+
 
 def page(rows: list[Row]) -> str:
     """All rows of a page; those of a film under its slider."""
@@ -29,14 +31,15 @@ def page(rows: list[Row]) -> str:
 
 
 def row(row: Row) -> str:
-    """One row: its title and how to read it, then its panels in columns of equal width."""
+    """One row: its title and how to read it, then its panels in columns of equal width; more than four in two lines."""
     if not row.title:
         return f'<p class="note">{row.note}</p>'
     last = len(row.steps) - 1
     found = [column(list(panels), last) for _, panels in itertools.groupby(row.panels, key=lambda panel: panel.key)]
+    columns = len(found) if len(found) <= COLUMNS else -(-len(found) // 2)
     return (
         f'<section class="band"><h3 class="title">{html.escape(row.title)}</h3><p class="note">{row.note}</p>'
-        f'<div class="columns" style="--columns:{len(found)}">{"".join(found)}</div></section>'
+        f'<div class="columns" style="--columns:{columns}">{"".join(found)}</div></section>'
     )
 
 

@@ -7,12 +7,21 @@ import io
 
 from PIL import Image
 
+from qsneg.config import METHODS
 from qsneg.pages.page import Words
-from qsneg.rendering.colormaps import colour_of, title_of
+from qsneg.rendering.colormaps import colour_of, marker_of, title_of
 
 FAMILIES = {
     "day2sunset": ("Photograph to sunset", "Trained on photographs of skies: animals may turn orange."),
     "horse2zebra-drawn": ("Drawn horse to zebra", "Trained on drawn scenes: on photographs it gives nothing useful."),
+}
+OUTLINES = {  # of swatches, by the marker that a method has in plots
+    "o": "circle()",
+    "s": "inset(0.5px)",
+    "^": "polygon(50% 2%, 100% 96%, 0 96%)",
+    "v": "polygon(50% 98%, 100% 4%, 0 4%)",
+    "D": "polygon(50% 0, 100% 50%, 50% 100%, 0 50%)",
+    "X": "polygon(20% 0, 50% 30%, 80% 0, 100% 20%, 70% 50%, 100% 80%, 80% 100%, 50% 70%, 20% 100%, 0 80%, 30% 50%, 0 20%)",
 }
 SHARED = (
     "All three share one network and one loss. They differ in what the loss compares: places drawn at random (CUT), "
@@ -42,8 +51,9 @@ def status(sentence: str) -> str:
 
 
 def swatch(key: str) -> str:
-    """The colour of a method; that of the counterpart is light in dark mode (static/app.css)."""
-    return f'<i class="swatch {key}" style="--key: {colour_of(key)}"></i>'
+    """The colour and marker of a method; that of the counterpart is light in dark mode (static/app.css)."""
+    shape = f"; clip-path: {OUTLINES[marker_of(key)]}" if key in METHODS else ""
+    return f'<i class="swatch {key}" style="--key: {colour_of(key)}{shape}"></i>'
 
 
 def card_head(key: str, seconds: float | None) -> str:

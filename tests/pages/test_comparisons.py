@@ -38,9 +38,11 @@ def panels(name, seen, row, **chosen):
 def test_counts_are_equal_and_the_smallest(differing):
     """Of either kind of negatives, of anchors and of random places, wherever methods are compared."""
     page, selection, found = page_of("negatives", differing)
-    assert {q.in_image.size for q, _ in found.found.values()} == {12} == {found.found["negcut"][0].generated.size}
+    assert {f.query.in_image.size for f in found.found.values()} == {12}
+    assert {len(f.forces.force) for f in found.found.values()} == {11, 12}  # and the chosen place
+    assert {12} == {found.found["negcut"].query.generated.size}
     assert {f["number"] for f in page.facts(found, selection).values()} == {12}
-    assert "12 as there are generated ones" in page.rows(found, selection)[0].note
+    assert "12 as there are generated ones" in page.rows(found, selection)[2].note
     page, selection, found = page_of("loss", differing)
     assert {len(r.asked) for r in found.found.values()} == {12} == {len(found.found["negcut"].negatives)}
     assert "12 of its own negatives" in page.rows(found, selection)[0].note
@@ -75,8 +77,8 @@ def test_the_trained_loss_stands_beside_the_map(seen):
 
 
 def test_negatives_are_tied_to_where_they_come_from(seen):
-    found, looked = panels("negatives", seen, 0, layer=16)
-    q = looked.found["qs-attn"][0]
+    found, looked = panels("negatives", seen, 2, layer=16)
+    q = looked.found["qs-attn"].query
     mark = found["qs-attn"].marks[0]
     assert isinstance(mark, Givers) and isinstance(found["cut"].marks[0], Dots)
     assert mark.positions.tolist() == q.in_image_at.tolist() and mark.givers.tolist() == q.giver.tolist()
@@ -86,7 +88,7 @@ def test_negatives_are_tied_to_where_they_come_from(seen):
     ties = [shape for shape in mark.shapes(looked.view.grid(16)) if shape.kind == "polygons"]
     assert all(len(shape.points) == away.sum() for shape in ties)
     page, selection, found = page_of("negatives", seen, layer=16)
-    patches = {p.key: p.patches for p in page.rows(found, selection)[2].panels}
+    patches = {p.key: p.patches for p in page.rows(found, selection)[3].panels}
     assert all(tuple(p.position) in set(map(tuple, q.giver)) for p in patches["qs-attn"])
     plain = query(seen["qs-attn"], 8, (2, 2))  # a layer where nothing is gathered
     assert plain.giver is None
@@ -109,7 +111,7 @@ def test_givers_draw_ties_and_larger_dots():
 
 def test_shares_add_up_to_a_hundred(seen):
     for row in range(4):
-        found, _ = panels("negatives", seen, 1, layer=16, x=20, y=4 * row)
+        found, _ = panels("negatives", seen, 4, layer=16, x=20, y=4 * row)
         for method in METHODS:
             assert sum(map(int, re.findall(r"(\d+)\u202f%", found[method].words))) == 100
 

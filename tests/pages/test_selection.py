@@ -57,7 +57,7 @@ def test_the_head_says_what_is_reduced(seen):
 @pytest.mark.parametrize("wrong, words", [
     ({"layer": 13}, "no layer 13"), ({"mode": "near"}, "Unknown attention mode"),
     ({"anchors": -1}, "number of anchors"), ({"seed": -1}, "seed"), ({"count": 0}, "neighbours"),
-    ({"radius": 101}, "radius"),
+    ({"radius": 101}, "radius"), ({"gamma": 51}, "γ of hDCE"),
 ])  # fmt: skip
 def test_selections_out_of_range(seen, wrong, words):
     with pytest.raises(ValueError, match=words):

@@ -3,7 +3,24 @@
 import numpy as np
 import pytest
 
-from qsneg.rendering.colormaps import by_log, linear, power, ranked
+from qsneg.config import METHODS
+from qsneg.rendering.colormaps import MARKERS, by_log, colour_of, decades, linear, marker_of, power, ranked
+
+
+def test_decades_end_at_the_largest_value():
+    logs = {"a": np.log(np.array([1e-5, 1e-2])), "b": np.log(np.array([0.5, 1e-4]))}
+    scaled = decades(logs, "force")
+    assert scaled["a"].limits == scaled["b"].limits == (pytest.approx(np.log(5e-5)), pytest.approx(np.log(0.5)))
+    assert scaled["a"].ticks == ["≤ 5·10⁻⁵", "0.005", "0.5"] and scaled["b"].values[0] == 1
+    assert decades({"a": logs["b"]}, "force")["a"].ticks[0] == "5·10⁻⁵"  # nothing lies below
+
+
+def test_every_method_has_a_colour_and_a_marker_of_its_own():
+    """Variants share their paper's; two methods never share either."""
+    for of in (colour_of, marker_of):
+        found = {method.colour: of(name) for name, method in METHODS.items()}
+        assert len(set(found.values())) == len(found)
+    assert set(MARKERS) >= {method.colour for method in METHODS.values()}
 
 
 def test_scales_are_shared_and_say_raw_values():

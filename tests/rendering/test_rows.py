@@ -8,7 +8,8 @@ from PIL import Image
 
 from qsneg.inspect import Grid
 from qsneg.rendering import overlays
-from qsneg.rendering.rows import MIDDLE, OPACITY, Boxes, Dots, Panel, Picture, Ring, Triangles, centres
+from qsneg.rendering.colormaps import decades
+from qsneg.rendering.rows import MIDDLE, OPACITY, Boxes, Bubbles, Dots, Panel, Picture, Ring, Row, Triangles, centres
 from qsneg.ui import components, figures
 
 GRID = Grid(12, (64, 64), (256, 256), 4, 0)
@@ -63,6 +64,32 @@ def test_triangles_grow_with_their_number_in_both():
     assert widths[1][0] < widths[9][0] < widths[81][0]
     for in_svg, in_pixels in widths.values():
         assert abs(2 * in_svg - in_pixels) <= 5  # with the edge
+
+
+def test_bubbles_grow_with_their_share_and_shine_with_their_value():
+    """Areas tell shares of the sum, colours the value itself: two maps of one scale differ in colour alone."""
+    at, shares = np.array([[10, 10], [40, 40], [40, 40]]), np.array([0.2, 0.5, 0.3])
+    logs = {"strong": np.log(shares), "weak": np.log(shares / 1000)}
+    looks = {}
+    for name, scale in decades(logs, "force").items():
+        shapes = Bubbles(at, np.exp(logs[name]), scale).shapes(GRID)
+        looks[name] = (
+            [(shape.points.tolist(), round(shape.size, 9)) for shape in shapes],
+            [shape.fill for shape in shapes][1::2],
+        )
+        assert [points for points, _ in looks[name][0]] == [[[40.5, 40.5]]] * 2 + [[[160.5, 160.5]]] * 2
+    assert looks["strong"][0] == looks["weak"][0] and not set(looks["strong"][1]) & set(looks["weak"][1])
+    small, large = (size for _, size in looks["strong"][0][1::2])
+    assert large - 1.3 == pytest.approx(2 * (small - 1.3))  # four times the area, but for the least size
+    svg, picture = drawn(Bubbles(at, shares, decades(logs, "force")["strong"], open=True))
+    assert svg.count('fill="none"') == 4  # two open triangles, each with a dark rim
+    assert picture.getpixel((321, 323)) == (0, 0, 0) and 60 < reach(picture) < 100
+
+
+@pytest.mark.parametrize("count, columns", [(4, 4), (5, 3), (6, 3), (7, 4)])
+def test_more_than_four_columns_stand_in_two_lines(count, columns):
+    row = Row("Title", "note", tuple(Panel(f"m{n}", words="word") for n in range(count)))
+    assert f"--columns:{columns}" in figures.row(row)
 
 
 def test_a_filled_ring_is_filled_in_both():

@@ -18,7 +18,7 @@ from qsneg.training import film
 from qsneg.weights import load
 from tests.ui.conftest import handle, start, visit
 
-PAGES = {"anchors": "Anchors", "attention": "Attention", "negatives": "Hard negatives", "loss": "Loss", "film": "Film"}
+PAGES = {"anchors": "Anchors", "attention": "Attention", "negatives": "Negatives", "loss": "Loss", "film": "Film"}
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +271,7 @@ def test_endpoints_return_pictures_and_numbers(client, odd):
     )
     found = facts["methods"]["negcut"]
     assert found["position"] == [0, 0] and found["negatives"] == "generated" and found["number"] == 16
+    assert list(found["forces"]) == ["cut", "hdce", "monce", "negcut"] and found["gamma"] == 10
     arrays = np.load(io.BytesIO(zipfile.ZipFile(archive).read("negcut/arrays.npz")))
     assert arrays["generated"].shape == (16,) and arrays["generated_nearest"].shape == (16, 2)
 
@@ -278,6 +279,7 @@ def test_endpoints_return_pictures_and_numbers(client, odd):
 @pytest.mark.parametrize("name, wrong, words", [
     ("/anchors", {"layer": 13}, "no layer 13"), ("/anchors", {"number": -1}, "number of anchors"),
     ("/attention", {"mode": "near"}, "Unknown attention mode"), ("/negatives", {"seed": -1}, "seed"),
+    ("/negatives", {"gamma": 9}, "γ of hDCE"),
     ("/negatives", {"methods": ["pix2pix"]}, "pix2pix"), ("/attention", {"picture": None}, "no picture"),
     ("/attention", {"x": "left"}, "whole numbers"),
 ])  # fmt: skip

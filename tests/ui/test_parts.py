@@ -204,7 +204,18 @@ def test_a_click_looks_once(app, subject, monkeypatch):
 
 def test_every_control_sets_what_it_shows(app, subject):
     values = dict(
-        layer=16, mode="local", anchors=64, scale="linear", seed=3, row=5, column=7, count=3, radius=1, picture=2
+        layer=16,
+        mode="local",
+        anchors=64,
+        scale="linear",
+        seed=3,
+        row=5,
+        column=7,
+        count=3,
+        radius=1,
+        picture=2,
+        method="negcut",
+        gamma=20,
     )
     for page in app.pages:
         assert [c.control.name for c in page.controls] == [c.name for c in PAGES[page.page.name].controls]
