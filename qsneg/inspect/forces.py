@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import qsneg.inspect.inspection as inspection
 from qsneg.config import check_mode
-from qsneg.inspect import inspection
 from qsneg.inspect.features import View
 from qsneg.inspect.inspection import Compared, how_many, places, read_at
 from qsneg.losses import resemblance_weights, transport_weights

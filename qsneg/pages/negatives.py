@@ -4,9 +4,9 @@ close the negatives are, on the picture, as patches, in numbers."""
 import numpy as np
 
 import qsneg.pages.controls as controls
+import qsneg.pages.forces as forces
 from qsneg.config import CUT, HDCE, MONCE, NEGCUT
 from qsneg.inspect import Query, View, own_weighting, query, summary
-from qsneg.pages import forces
 from qsneg.pages.forces import Found
 from qsneg.pages.page import Looked, ViewPage, Words
 from qsneg.pages.selection import Selection
