@@ -27,7 +27,8 @@ from qsneg.metrics import fidelity
 from qsneg.sharing import onnx as export
 from tests import check_fixture
 from tests.conftest import TOKEN, run, tiny
-from tests.data.test_paper_sets import picture, street, zipped
+from tests.data.archives import picture, zipped
+from tests.data.test_cityscapes import street
 from tests.evaluation.test_evaluate import Tiny
 from tests.test_package import PROJECT, required
 
@@ -67,6 +68,16 @@ def test_commands_and_flags_exist():
     for name, arguments in found:
         known = {option for parameter in COMMANDS[name].params for option in parameter.opts} | {"--help"}
         assert set(re.findall(r"(?<= )--[a-z-]+", arguments)) <= known, (name, arguments)
+
+
+def test_flags_named_in_text_exist():
+    options = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    options |= {option for command in COMMANDS.values() for p in command.params for option in p.secondary_opts}
+    options |= set(re.findall(r'"(--[a-z-]+)"', (ROOT / "qsneg" / "ui" / "app.py").read_text())) | {"--help"}
+    for page in PAGES:
+        spans = [s for s in re.findall(r"`([^`\n]+)`", BLOCK.sub("", page.read_text())) if not s.startswith("ruff")]
+        named = {flag for span in spans for flag in re.findall(r"--[a-z][a-z0-9-]*", span)}
+        assert named <= options, (page.name, named - options)
 
 
 def test_the_tree_names_every_file_of_the_model_and_every_folder():
