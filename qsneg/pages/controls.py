@@ -1,6 +1,5 @@
 """Controls of pages, declared: what they are called, what they offer, which field of `Selection` they set."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -9,6 +8,8 @@ from qsneg.inspect import View
 from qsneg.pages.selection import SCALES, Selection
 from qsneg.rendering.colormaps import title_of
 from qsneg.rendering.rows import OPACITY
+
+HUGE = 1e300  # beyond this nothing counts as a number
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Control:
         if bounds is None:
             return value, ""
         (least, most), now = bounds, self.shown(selection, view)["value"]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < HUGE:
             return now, f"{self.label}: there is no number in the field, {now} stays."
         taken = min(max(round(value), least), most)
         is_other = f"{self.label} is a whole number from {least} to {most}: {value:.10g} became {taken}."

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from qsneg.device import describe
 from qsneg.pages import PAGES
@@ -28,6 +29,7 @@ from qsneg.ui.components import PRIVATE, STATIC, script, stored
 from qsneg.ui.controls import Controls
 from qsneg.ui.endpoints import Endpoints
 from qsneg.ui.feature_cache import Views
+from qsneg.ui.guarded import Guarded, Sentences
 from qsneg.ui.inner_pages import PAGES as ONE_AT_A_TIME
 from qsneg.ui.inner_pages import Bases, InnerPage
 from qsneg.ui.models import Models
@@ -52,7 +54,7 @@ class App:
             *_, comparison = steps(models, picture, family, families.get(family, []), limits.OFFERED[0])
         except Refused as refusal:
             refused = refusal
-        with gr.Blocks(title="qsneg: three image translators", fill_width=True, delete_cache=(3600, 86400)) as demo:
+        with Guarded(title="qsneg: three image translators", fill_width=True, delete_cache=(3600, 86400)) as demo:
             self.visit = Visit(comparison and subject(models, picture, comparison), models.own.close)
             with gr.Row(elem_id="top"):
                 gr.HTML(texts.header(describe(models.device)))
@@ -131,6 +133,7 @@ def main() -> None:
             css_paths=[STATIC / "app.css"],
             footer_links=["api", "settings"],
             run_history=False,
+            app_kwargs={"middleware": [Middleware(Sentences)]},
             max_file_size=limits.UPLOAD,
             mcp_server=has_mcp and os.environ.get("GRADIO_MCP_SERVER", "True").lower() == "true",
         )

@@ -40,22 +40,21 @@ class Picture(gr.Image):
             raise gr.Error("This is not a picture that can be read: send a JPEG, PNG or WebP file.") from None
 
 
+def unread(component, payload):
+    """A `preprocess` that hands a value over as it came: `arguments` and `Control.accept` say what is wrong with it."""
+    return payload
+
+
 class Whole(gr.Number):
-    """A number that is handed over unread: `Models.check` and `Control.accept` say what is wrong with it."""
-
-    is_template = True
-
-    def preprocess(self, payload):
-        return payload
+    is_template, preprocess = True, unread
 
 
-class Track(gr.Slider):
-    """A slider of the same kind: what is typed into its field may lie outside."""
+class Track(gr.Slider):  # what is typed into its field may lie outside
+    is_template, preprocess = True, unread
 
-    is_template = True
 
-    def preprocess(self, payload):
-        return payload
+class Choice(gr.Dropdown):
+    is_template, preprocess = True, unread
 
 
 class Message:

@@ -8,6 +8,7 @@ from qsneg.rendering import sample_pictures
 from qsneg.rendering.colormaps import title_of
 from qsneg.rendering.sample_pictures import Example
 from qsneg.ui import limits, texts
+from qsneg.ui.arguments import numbers, whole
 from qsneg.ui.components import FILES, PRIVATE, Message, Picture, script, stored
 from qsneg.ui.models import Models, listed
 from qsneg.ui.own_weights import OWN
@@ -88,7 +89,8 @@ class Controls:
 
     def choose(self, own, event: gr.EventData):
         """An example: its picture, and the family that it is meant for, if there is one."""
-        example, families = self.examples[event.index], self.models.families()
+        index = whole("example", *numbers(event, "index"), 0, len(self.examples) - 1)
+        example, families = self.examples[index], self.models.families()
         family = example.family if example.family in families else next(iter(families), None)
         return stored(example.picture(), example.file_name), family, *self.set_family(family, None, own)
 

@@ -8,11 +8,13 @@ from qsneg.pages.selection import Selection
 from qsneg.rendering import report, sample_pictures, sheets
 from qsneg.rendering.colormaps import title_of
 from qsneg.ui import limits
+from qsneg.ui.arguments import methods_of, text, whole
 from qsneg.ui.compare import Comparison, labelled, steps
-from qsneg.ui.components import FILES, MODEL, Picture, Whole, kept, sentence, stored
+from qsneg.ui.components import FILES, MODEL, Choice, Picture, Whole, kept, stored
 from qsneg.ui.feature_cache import Views
 from qsneg.ui.selection import Subject, chosen
-from qsneg.ui.uploads import Refused
+
+NAMES = {"anchors": "number of anchors", "count": "number of neighbours", "x": "column x", "y": "row y"}
 
 
 class Endpoints:
@@ -33,8 +35,9 @@ class Endpoints:
         Returns:
             The translated picture, a PNG file
         """
-        result = self.last(picture, family, [method], size, progress).results[0]
-        return stored(result.image, method, family, int(size))
+        method = text("method", method)
+        comparison = self.last(picture, family, [method], size, progress)
+        return stored(comparison.results[0].image, method, family, comparison.size)
 
     def compare(self, picture, methods=None, family="day2sunset", size=256, progress=gr.Progress()):
         """Translate a picture with several methods and lay the results side by side.
@@ -49,7 +52,6 @@ class Endpoints:
             One labelled picture: the source, the translations, and for a drawn scene its true counterpart; and facts:
             width and height of each picture, the device, and the seconds that each method took
         """
-        methods = methods or self.models.families().get(family, [])
         comparison = self.last(picture, family, methods, size, progress)
         width, height = comparison.source.size
         facts = {
@@ -89,23 +91,18 @@ class Endpoints:
         Returns:
             The scene with horses, to be translated; and with zebras, to compare a translation with
         """
-        try:
-            if not isinstance(index, int) or not isinstance(size, int):
-                raise ValueError("The index and the size must be whole numbers.")
-            seed = sample_pictures.test_seed(index)
-            return tuple(stored(sample_pictures.scene(seed, size, d), "scene", index, d) for d in "AB")
-        except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+        index, size = whole("index", index, 0, 999_999), whole("size", size, *limits.DRAWN)
+        seed = sample_pictures.test_seed(index)
+        return tuple(stored(sample_pictures.scene(seed, size, d), "scene", index, d) for d in "AB")
 
     def last(self, picture, family, methods, size, progress) -> Comparison:
-        """A comparison, its steps told to `progress`."""
-        try:
-            for number, step in enumerate(steps(self.models, picture, family, methods, size)):
-                if isinstance(step, str):
-                    progress((number, len(methods)), desc=step, unit="methods")
-            return step
-        except Refused as refusal:
-            raise gr.Error(str(refusal), print_exception=False) from None
+        """A comparison, its steps told to `progress`; without methods, of all that the family has."""
+        family, methods, size = text("family", family), methods_of(methods), whole("working size", size, *limits.SIZES)
+        methods = methods or self.models.families().get(family, [])
+        for number, step in enumerate(steps(self.models, picture, family, methods, size)):
+            if isinstance(step, str):
+                progress((number, len(methods)), desc=step, unit="methods")
+        return step
 
     def anchors(
         self,
@@ -135,7 +132,7 @@ class Endpoints:
             One labelled sheet of pictures; numbers per method: concentration in words, anchors and random positions
             as row and column, entropies' quartiles, loss; and a zip with all pictures and arrays
         """
-        selection = chosen(layer=layer, mode=mode, anchors=number, seed=seed)
+        selection = asked(mode, layer=layer, anchors=number, seed=seed)
         return self.inspected("anchors", picture, methods, family, size, selection, progress)
 
     def attention(
@@ -170,7 +167,7 @@ class Endpoints:
             One labelled sheet of pictures; numbers per method: the position on the layer's grid, attention to itself,
             nearest patches with their cosines; and a zip with all pictures and arrays
         """
-        selection = chosen(x=x, y=y, layer=layer, mode=mode, count=neighbours, radius=radius)
+        selection = asked(mode, x=x, y=y, layer=layer, count=neighbours, radius=radius)
         return self.inspected("attention", picture, methods, family, size, selection, progress)
 
     def negatives(
@@ -206,27 +203,20 @@ class Endpoints:
             their positions (of a generated one its nearest patch, a look-up), shares of the softmax, and how the force
             is spread under the weights of four papers; and a zip with all pictures and arrays
         """
-        selection = chosen(x=x, y=y, layer=layer, mode=mode, seed=seed, gamma=gamma)
+        selection = asked(mode, x=x, y=y, layer=layer, seed=seed, gamma=gamma)
         return self.inspected("negatives", picture, methods, family, size, selection, progress)
 
     def inspected(self, name, picture, methods, family, size, selection: Selection, progress):
         """A page as one sheet, numbers and a zip."""
-        try:
-            page = PAGES[name]
-            methods = self.models.check(family, methods or self.models.families().get(family, []), size)
-            digest = self.models.sources.read(picture).digest
-            s = selection
-            if not all(map(is_whole, (s.layer, s.anchors, s.count, s.radius, s.seed, s.gamma, s.x, s.y))):
-                raise ValueError("Layer, position, seed and numbers must be whole numbers.")
-            subject = Subject(picture, digest, family, tuple(methods), int(size))
-            for number, seen in enumerate(page.steps(self.views, subject)):
-                if isinstance(seen, str):
-                    progress((number, len(methods)), desc=seen, unit="methods")
-            selection = page.fit(selection, seen)
-            looked = page.look(seen, selection)
-            files = page.files(looked, selection)
-        except Exception as error:
-            raise gr.Error(sentence(error), print_exception=False) from None
+        family, methods, size = text("family", family), methods_of(methods), whole("working size", size, *limits.SIZES)
+        methods = self.models.check(family, methods or self.models.families().get(family, []), size)
+        digest, page = self.models.sources.read(picture).digest, PAGES[name]
+        for number, seen in enumerate(page.steps(self.views, Subject(picture, digest, family, tuple(methods), size))):
+            if isinstance(seen, str):
+                progress((number, len(methods)), desc=seen, unit="methods")
+        selection = page.fit(selection, seen)
+        looked = page.look(seen, selection)
+        files = page.files(looked, selection)
         (width, height), layer = selection.size, selection.layer
         line = f"qsneg, {name}, {family}, {width} by {height} pixels, layer {layer}"
         facts = {"family": family, "width": width, "height": height, "methods": files["summary.json"]}
@@ -239,17 +229,17 @@ class Endpoints:
         families, methods = self.models.families(), self.models.present()
         with gr.Group(visible=False):
             picture = Picture(label="Picture", **FILES)
-            free = dict(allow_custom_value=True)  # what is not there is refused by `Models.check`
-            method = gr.Dropdown(methods, value=next(iter(methods), None), label="Method", **free)
-            several = gr.Dropdown(methods, multiselect=True, label="Methods", **free)
-            family = gr.Dropdown(list(families), value=next(iter(families), None), label="Family", **free)
+            free = dict(allow_custom_value=True)
+            method = Choice(methods, value=next(iter(methods), None), label="Method", **free)
+            several = Choice(methods, multiselect=True, label="Methods", **free)
+            family = Choice(list(families), value=next(iter(families), None), label="Family", **free)
             size = Whole(limits.OFFERED[0], precision=0, label="Working size")
             index = Whole(0, precision=0, label="Index")
             numbers = {"Layer": 12, "Number": 0, "Seed": 0, "x": -1, "y": -1, "Neighbours": 6, "Radius": 2, "γ": 10}
             layer, number, seed, x, y, near, radius, gamma = (
                 Whole(v, precision=0, label=k) for k, v in numbers.items()
             )
-            mode = gr.Dropdown(list(ATTENTION_MODES), value="global", label="Mode", **free)
+            mode = Choice(list(ATTENTION_MODES), value="global", label="Mode", **free)
             archive = gr.File(label="Pictures, arrays and numbers")
             image, other = (Picture(format="png", label=label) for label in ("Picture", "Counterpart"))
             facts, button = gr.JSON(label="Facts"), gr.Button()
@@ -263,5 +253,7 @@ class Endpoints:
         gr.api(self.list_models, api_name="models")
 
 
-def is_whole(value) -> bool:
-    return isinstance(value, (int, float)) and value == int(value)
+def asked(mode, **numbers) -> Selection:
+    """A selection, of a mode and whole numbers. Raises ValueError if one is something else."""
+    fields = {name: whole(NAMES.get(name, name), value) for name, value in numbers.items()}
+    return chosen(mode=text("mode", mode, "global, local or local+global"), **fields)

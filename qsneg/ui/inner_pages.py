@@ -13,6 +13,7 @@ from qsneg.pages.selection import Selection
 from qsneg.rendering import report
 from qsneg.rendering.colormaps import title_of
 from qsneg.ui import figures, texts
+from qsneg.ui.arguments import numbers
 from qsneg.ui.components import PRIVATE, Message, Track, Whole, drawn, kept, script, sentence
 from qsneg.ui.feature_cache import Views
 from qsneg.ui.own_weights import OWN
@@ -93,7 +94,7 @@ class InnerPage:
 
     def aimed(self, subject, selection, shown, held, event: gr.EventData) -> Iterator[dict]:
         """A patch was clicked, or reached with the arrow keys."""
-        yield from self.fill(subject, selection.at(event.x, event.y), shown, held)
+        yield from self.fill(subject, selection.at(*numbers(event, "x", "y")), shown, held)
 
     def fill(
         self, subject: Subject | None, selection: Selection, shown, held, moved: Moved | None = None, value=None

@@ -2,6 +2,7 @@
 
 OFFERED = (256, 384, 512, 768)  # working sizes in the left column
 SIZES = (64, 2048)  # least and greatest working size, pixels of the short side
+DRAWN = (32, 2048)  # least and greatest side of a drawn scene, pixels
 TRANSLATED = 8_000_000  # pixels of a translation: more is slow, and too much for a page
 INSPECTED = 120_000  # pixels of a picture that is inspected: attention compares every position with every other
 GLOBAL = 10_000  # positions up to which every one is compared with every other

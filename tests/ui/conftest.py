@@ -67,8 +67,14 @@ def start(folder, tmp, by_flag=True):
 
 
 @pytest.fixture(scope="session")
-def app(checkpoints, tmp_path_factory):
-    address, process = start(checkpoints, tmp_path_factory.mktemp("app"))
+def app_folder(tmp_path_factory):
+    """Where the app writes its log and its files."""
+    return tmp_path_factory.mktemp("app")
+
+
+@pytest.fixture(scope="session")
+def app(checkpoints, app_folder):
+    address, process = start(checkpoints, app_folder)
     yield address
     process.terminate()
     process.wait(10)

@@ -1,0 +1,75 @@
+"""What comes from outside, whoever sends it, is answered in one sentence: no odd call ends in a traceback.
+
+with Guarded(title="qsneg") as demo: ...
+demo.launch(app_kwargs={"middleware": [Middleware(Sentences)]})
+"""
+
+import sys
+
+import gradio as gr
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from qsneg.ui.components import sentence
+
+NOT_TAKEN = "A value that was sent is none that can be set here: reload the page, or see 'Use via API' at its foot."
+NO_FILE = "This is not a file that was uploaded here: send a JPEG, PNG or WebP file."
+NO_CALL = "This call is not understood: 'Use via API' at the foot of the page shows names and values."
+
+
+class Guarded(gr.Blocks):
+    """Blocks whose handlers get what their components promise, and whose errors are sentences."""
+
+    def validate_inputs(self, block_fn, inputs):
+        if not isinstance(inputs, list) or len(inputs) < len(block_fn.inputs):
+            raise refused(f"{len(inputs)} values came and {len(block_fn.inputs)} are needed: {NO_CALL}")
+        if block_fn.fn is None:  # which the browser does on its own
+            raise refused(NO_CALL)
+
+    async def preprocess_data(self, block_fn, inputs, state, explicit_call=False):
+        try:
+            return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        except gr.Error as error:  # gradio's own name Python's types
+            raise refused(NOT_TAKEN if "(type:" in error.message else error.message) from None
+        except Exception as error:
+            is_file = isinstance(error, ValidationError) and error.title in ("ImageData", "FileData")
+            raise refused(NO_FILE if is_file else NOT_TAKEN) from None
+
+    async def process_api(self, *args, **kwargs):
+        try:
+            return await super().process_api(*args, **kwargs)
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except Exception as error:
+            raise refused(sentence(error)) from None
+
+
+def refused(words: str) -> gr.Error:
+    return gr.Error(words, print_exception=False)
+
+
+class Sentences:
+    """Around gradio's server: a request that it fails on is answered, and told in one line."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def sent(message):
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sent)
+        except Exception as error:
+            if isinstance(error, ClientDisconnect) or scope["type"] != "http":
+                return
+            print(f"Not understood: {scope['method']} {scope['path']!r:.100} ({type(error).__name__})", file=sys.stderr)
+            if not begun:
+                await JSONResponse({"error": NO_CALL}, 400)(scope, receive, send)
