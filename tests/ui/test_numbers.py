@@ -33,6 +33,7 @@ def test_every_number_is_rounded_clamped_or_kept_with_a_word(numbers, subject): 
             None: before,
             float("nan"): before,
             "x": before,
+            10**400: before,
         }
         for typed, taken in wanted.items():
             payload = moved.component.preprocess(typed)
