@@ -29,6 +29,9 @@ class Guarded(gr.Blocks):
             raise refused(NO_CALL)
 
     async def preprocess_data(self, block_fn, inputs, state, explicit_call=False):
+        """Of an endpoint, values that are not given at the end are the defaults: older callers know fewer."""
+        if block_fn.api_visibility == "public":
+            inputs = [*inputs, *(block.value for block in block_fn.inputs[len(inputs) :])]
         try:
             return await super().preprocess_data(block_fn, inputs, state, explicit_call)
         except gr.Error as error:  # gradio's own name Python's types

@@ -89,7 +89,10 @@ def test_calls_that_are_none(served):
                       ("queue/join", {"data": [], "fn_index": 99999, "session_hash": "a"})):  # fmt: skip
         outcome = post(f"/gradio_api/{way}", body)
         assert outcome.kind == "sentence" and "not understood" in outcome.words
-    assert "0 values came and 4 are needed" in served.call("translate")
+    assert "no picture yet" in served.call("translate")  # the rest are defaults
+    handler = next(d["id"] for d in served.calls.config["dependencies"] if len(d["inputs"]) > 3)
+    few = {"data": [], "fn_index": handler, "session_hash": "few"}
+    assert "0 values came and" in served.calls.event("/gradio_api/queue/join", few, "few").words
     deep = b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     assert post("/gradio_api/call/translate", deep).kind in ("4xx", "sentence")
 
