@@ -27,31 +27,13 @@ def train(
     **fields,
 ):
     """Train a model; --resume continues a run that was stopped, or one that is finished with more --steps."""
-    from qsneg.config import build
-    from qsneg.training import trainer as training
+    from qsneg.training.start import start
 
     for name in ("layers", "attention_layers"):
         if fields.get(name):
             fields[name] = command_line.numbers(fields[name])
-    if resume:
-        given = fields | {"data": data, "method": method, "preset": preset}
-        trainer = training.resume(out, **{k: v for k, v in given.items() if v is not None})
-    else:
-        if data is None:
-            raise ValueError("Say what to train on: horse2zebra-drawn, or a folder with trainA and trainB.")
-        if (out / "checkpoint.pt").exists():
-            raise ValueError(f"'{out}' already holds a run: continue it with --resume, or choose another --out.")
-        trainer = training.Trainer(*build(method or "cut", preset or "paper", data=data, **fields), out)
-    if trainer.step == trainer.steps:
-        print(f"The run is finished, at step {trainer.step}: with more --steps it goes on.")
-        return
-    a, b = map(len, trainer.data.domains)
-    print(f"Training with {a} pictures of domain A and {b} of domain B, on {trainer.device.type}.", flush=True)
-    if left := trainer.data.left_out:
-        counts = " and ".join(f"{count} of {name}" for name, count in left.items())
-        print(f"Left out, smaller than the crop of {trainer.config.crop} pixels: {counts}.", flush=True)
-    trainer.run()
-    print(f"Weights: {out / 'model.safetensors'}")
+    given = fields | {"data": data, "method": method, "preset": preset}
+    start(out, resume, {name: value for name, value in given.items() if value is not None})
 
 
 @cli.command()
@@ -331,12 +313,19 @@ def bench(
     device: Device = "auto",
     profile: Annotated[bool, typer.Option("--profile", help="also print where a step's time goes")] = False,
     inspection: Annotated[bool, typer.Option("--inspection", help="instead: entropies, a click, every page")] = False,
+    communication: Annotated[
+        bool, typer.Option("--communication", help="instead, started by torchrun: what training together costs")
+    ] = False,
     precision: Annotated[str, typer.Option(help="of qsneg's side: auto, float32 or bfloat16")] = "auto",
 ):
     """Time training steps and translation against a plain float32 version, both in one run."""
     from qsneg.evaluation import speed
 
-    if inspection:
+    if communication:
+        from qsneg.evaluation.communication import bench_communication
+
+        bench_communication(size, width, rounds, device, precision)
+    elif inspection:
         from qsneg.pages.speed import bench_pages
 
         speed.bench_click(device=device, precision="float32" if precision == "auto" else precision)

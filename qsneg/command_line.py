@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -68,6 +69,6 @@ def run(cli: typer.Typer) -> None:
         print(f"Error: {reason}", file=sys.stderr)
         sys.exit(2)
     except SystemExit as end:
-        if end.code == 130:  # Ctrl-C
+        if end.code == 130 and os.environ.get("RANK", "0") == "0":  # Ctrl-C; of several processes the first speaks
             print("Stopped.", file=sys.stderr)
         raise

@@ -1,10 +1,11 @@
-"""Training data: pairs of unpaired pictures, one from each domain, as a pure function of the step.
+"""Training data: pairs of unpaired pictures, one from each domain, as a pure function of step, rank and processes.
 
     data = Unpaired(TrainConfig(data="horse2zebra-drawn", crop=128, resize=128))
     x, y, broken = data[0]      # 1×3×128×128 in [-1, 1] each
 
-Because everything random comes from (seed, domain, step), a resumed run sees what an uninterrupted one
-would, with any number of worker processes.
+Because everything random comes from (seed, domain, number of the picture), a resumed run sees what an uninterrupted one
+would, with any number of worker processes. What several processes that train together see in a step is, side by side,
+what one would see with a batch as large.
 """
 
 import io
@@ -130,8 +131,10 @@ class Unpaired(torch.utils.data.Dataset):
     unscaled_from: the step from which pictures are brought to the crop's own size; None: never.
     """
 
-    def __init__(self, config: TrainConfig):
-        self.config, self.left_out, self.unscaled_from = config, {}, None
+    def __init__(self, config: TrainConfig, rank: int = 0, size: int = 1):
+        """Of `size` processes that train together, the pictures of the one of that rank."""
+        self.config, self.rank, self.size = config, rank, size
+        self.left_out, self.unscaled_from = {}, None
         paths = {} if config.data == DRAWN else check_folder(config.data, config.crop, skip_small=config.skip_small)
         for name, found in paths.items():
             if count := len(find_images(Path(config.data) / name)) - len(found):
@@ -140,7 +143,7 @@ class Unpaired(torch.utils.data.Dataset):
 
     def epoch(self) -> int:
         """Steps in an epoch: one pass over the larger domain."""
-        return -(-max(map(len, self.domains)) // self.config.batch)
+        return -(-max(map(len, self.domains)) // (self.config.batch * self.size))
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor, list[str]]:
         broken: list[str] = []
@@ -148,8 +151,8 @@ class Unpaired(torch.utils.data.Dataset):
         return x, y, broken
 
     def batch(self, number: int, domain: Domain, step: int, broken: list[str]) -> Tensor:
-        items = []
-        for i in range(step * self.config.batch, (step + 1) * self.config.batch):
+        items, first = [], (step * self.size + self.rank) * self.config.batch
+        for i in range(first, first + self.config.batch):
             epoch, place = divmod(i, len(domain))
             rng = np.random.default_rng([self.config.seed, number, i])
             index = int(permutation(self.config.seed, number, epoch, len(domain))[place])

@@ -70,9 +70,14 @@ def plain(method: methods.CUT) -> methods.CUT:
 
 
 def stepper(
-    config: ModelConfig, size: int, device: torch.device, is_plain: bool, precision: str = "auto"
+    config: ModelConfig,
+    size: int,
+    device: torch.device,
+    is_plain: bool,
+    precision: str = "auto",
+    average: Callable = lambda name, grads, parameters: grads,
 ) -> Callable[[], dict]:
-    """A function that takes one training step on fixed random pictures."""
+    """A function that takes one training step on fixed random pictures, with gradients that are averaged so."""
     torch.manual_seed(0)
     layout = torch.contiguous_format if is_plain else devices.layout(device)
     context = devices.autocast(device, "float32" if is_plain else precision)
@@ -85,7 +90,8 @@ def stepper(
     }
 
     def update(name: str, loss: torch.Tensor) -> None:
-        for p, g in zip(groups[name], torch.autograd.grad(loss, groups[name])):
+        grads = average(name, torch.autograd.grad(loss, groups[name]), groups[name])
+        for p, g in zip(groups[name], grads):
             p.grad = g
         optimisers[name].step()
 

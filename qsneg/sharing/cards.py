@@ -25,7 +25,7 @@ from qsneg.translate import Translator, load
 from qsneg.weights import Weights
 
 WORST, WORST_OF = 3, 24  # cases shown, of so many pictures
-FACTS = ("data", "steps", "seed", "crop", "resize", "batch", "minutes", "machine", "torch")  # of the card
+FACTS = ("data", "steps", "seed", "crop", "resize", "batch", "processes", "minutes", "machine", "torch")  # of the card
 
 
 # --- a family ---

@@ -23,7 +23,7 @@ KINDS = {
     "model": dict, "train": dict, "step": int, "seconds": numbers.Real, "broken": list, "history": list, "method": dict,
     "average": dict, "optimisers": dict, "draws": Tensor, "random": Tensor,
 }  # fmt: skip
-OPTIONAL = {"stages": list, "skipped": dict, "metrics": dict}  # what older versions did not write
+OPTIONAL = {"stages": list, "skipped": dict, "metrics": dict, "processes": int}  # what older versions did not write
 
 
 def write(state: dict, out: Path) -> None:
@@ -114,7 +114,13 @@ def restore(trainer, state: dict) -> None:
     Raises:
         ValueError: one sentence, if it does not fit the trainer.
     """
-    path = trainer.out / NAME
+    path, now, then = trainer.out / NAME, trainer.processes.size, state.get("processes", 1)
+    if now != then:
+        start = f"torchrun --nproc-per-node {then} -m qsneg" if then > 1 else "python -m qsneg"
+        raise ValueError(
+            f"'{trainer.out}' was trained by {in_words(then)} and cannot go on with {now}, since each has draws of its "
+            f"own: start it with as many, such as `{start} train --resume --out {trainer.out}`."
+        )
     try:
         average = averages(state["average"], trainer.exported)
         fits(state["method"], trainer.method.state_dict(), "method")
@@ -132,13 +138,17 @@ def restore(trainer, state: dict) -> None:
         for name, count in state.get("skipped", {}).items():
             trainer.skipped[name].fill_(int(count))
         trainer.step, trainer.seconds = state["step"], float(state["seconds"])
-        torch.set_rng_state(state["random"])
-        continue_draws(trainer, state["draws"])
+        torch.set_rng_state(trainer.processes.own(state["random"]))
+        continue_draws(trainer, trainer.processes.own(state["draws"]))
         trainer.broken, trainer.history = [str(name) for name in state["broken"]], state["history"]
         trainer.stages = state.get("stages", [])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         raise foreign(path, str(error).strip().split("\n")[0].rstrip(".")) from None
     trainer.metrics.restore(state.get("metrics"), trainer.step)
+
+
+def in_words(processes: int) -> str:
+    return f"{processes} processes" if processes > 1 else "one process"
 
 
 def fits(found: dict, like: dict, what: str) -> None:
@@ -158,7 +168,7 @@ def continue_draws(trainer, state: Tensor) -> None:
     """Go on with the random numbers of positions and noise; on a device of another kind they begin anew."""
     generator = trainer.method.draws.generator
     if state.dtype == torch.uint8 and state.shape != generator.get_state().shape:
-        generator.manual_seed(trainer.config.seed + trainer.step)
+        generator.manual_seed(trainer.processes.seed(trainer.config.seed + trainer.step))
     else:
         generator.set_state(state)
 

@@ -33,6 +33,8 @@ def command(config: ModelConfig, card: dict, family: str | None = None) -> str:
     from the stage before, as a flag. The run is named after the family, or after the data."""
     out = f"runs/{family or card['data']}-{config.method}"
     before = dataclasses.asdict(ModelConfig(config.method)) | dataclasses.asdict(TrainConfig())
+    several = card.get("processes", 1)
+    python = "python" if several == 1 else f"torchrun --nproc-per-node {several}"
     lines = []
     for stage in stages(card):
         values = dataclasses.asdict(config) | stage["loss_weights"] | stage["train_config"]
@@ -42,7 +44,7 @@ def command(config: ModelConfig, card: dict, family: str | None = None) -> str:
         )
         ends_early = stage["steps"] < stage["train_config"]["steps"]  # it was stopped there
         lines.append(
-            f"python -m qsneg train {start} {flags(values, before)} --out {out}"
+            f"{python} -m qsneg train {start} {flags(values, before)} --out {out}"
             + (f"   # stopped at step {stage['steps']}" if ends_early else "")
         )
         before = values

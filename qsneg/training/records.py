@@ -51,8 +51,8 @@ class Records:
         if trainer.step == 0:
             self.film_frame()
 
-    def after_step(self, losses: dict[str, Tensor], final: bool) -> None:
-        """Everything that is due now; at the `final` step of this call, all."""
+    def after_step(self, losses: dict[str, Tensor], final: bool) -> bool:
+        """Everything that is due now; at the `final` step of this call, all. Returns whether a checkpoint is."""
         t, c, step = self.trainer, self.trainer.config, self.trainer.step
         self.losses.add(losses)
         found, best = {}, False
@@ -71,8 +71,7 @@ class Records:
             gather(self.film.folder)
         if best:
             save(t.weights(), t.out / "best.safetensors")
-        if step % c.save_every == 0 or final or best:  # so that best and history agree after a crash
-            t.save()
+        return step % c.save_every == 0 or final or best  # the last, so that best and history agree after a crash
 
     def log(self, found: dict[str, float]) -> None:
         """A line of metrics; what was skipped is said."""

@@ -13,11 +13,13 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 
 
 class Stop:
-    """While it is open, a signal is noted in `asked`; the same or another one again stops at once. A signal that the
-    process was told to ignore, as by nohup or by shells in the background, goes on being ignored."""
+    """While it is open, a signal is noted in `asked`; the same or another one again stops at once, unless it is
+    `patient`: torchrun and a cluster may both tell a process. A signal that the process was told to ignore, as by nohup
+    or by shells in the background, goes on being ignored."""
 
-    def __init__(self):
-        self.asked: int | None = None  # the signal
+    def __init__(self, patient: bool = False):
+        self.asked: int = 0  # the signal
+        self.patient = patient
 
     def __enter__(self) -> "Stop":
         self.before = {}
@@ -32,11 +34,11 @@ class Stop:
             signal.signal(number, handler or signal.SIG_DFL)
 
     def note(self, number: int, _frame) -> None:
-        if self.asked:
+        if self.asked and not self.patient:
             self.leave(number)
         self.asked = number
 
-    def leave(self, number: int | None = None) -> None:
+    def leave(self, number: int = 0) -> None:
         """End the program as the signal would have: KeyboardInterrupt, or SystemExit with 128 + its number."""
         number = number or self.asked
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)

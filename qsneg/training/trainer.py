@@ -30,6 +30,7 @@ from qsneg.data.unpaired import Unpaired
 from qsneg.filesystem import Unwritable, output_folder
 from qsneg.training import checkpoint
 from qsneg.training.lock import alone
+from qsneg.training.processes import Lost, Processes
 from qsneg.training.records import Metrics, Records
 from qsneg.training.signals import Stop, leave_signals
 from qsneg.training.validation import HINT, Validation, best
@@ -50,15 +51,17 @@ class Trainer:
 
     def __init__(self, model: ModelConfig, config: TrainConfig, out: Path | str):
         self.model, self.config, self.out = model, config, output_folder(out)
-        self.data = Unpaired(config)
+        self.processes = Processes()
+        self.data = Unpaired(config, self.processes.rank, self.processes.size)
         self.steps = config.steps or self.data.epoch() * model.traits.epochs
         self.decay = config.decay if config.decay is not None else model.traits.decay
         if config.unscaled_end:
             self.data.unscaled_from = math.ceil(self.steps * (1 - self.decay) - 1e-9)
-        self.device = devices.pick(config.device)
+        self.device = self.processes.device(devices.pick(config.device))
         torch.manual_seed(config.seed)
         self.layout = devices.layout(self.device)
-        draws, autocast = methods.Draws(config.seed, self.device), devices.autocast(self.device, config.autocast)
+        draws = methods.Draws(self.processes.seed(config.seed), self.device)
+        autocast = devices.autocast(self.device, config.autocast)
         method = methods.create(model, draws, autocast, config.disc_noise, config.disc_crop)
         self.method = method.to(self.device, memory_format=self.layout)
         exported = {name: getattr(self.method, name) for name in PARTS if hasattr(self.method, name)}
@@ -89,8 +92,10 @@ class Trainer:
         return full * (end + (1 - end) * min(1.0, left))
 
     def update(self, name: str, loss: torch.Tensor) -> None:
-        """One optimiser step of the parameters called `name`; skipped and counted if the gradient is not finite."""
+        """One optimiser step of the parameters called `name`, on the gradient averaged over processes; skipped (by all)
+        and counted if that is not finite."""
         grads = torch.autograd.grad(loss, self.groups[name])
+        grads = self.processes.average(name, grads, self.groups[name])
         norms = torch.stack(torch._foreach_norm(grads))
         bad = (~(norms < LARGEST).all()).float()  # stays on the device: no synchronisation
         self.skipped[name] += bad
@@ -142,14 +147,19 @@ class Trainer:
             "method": self.method.state_dict(),
             "average": self.average.state_dict(),
             "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
-            "draws": self.method.draws.generator.get_state(),
-            "random": torch.get_rng_state(),
+            "processes": self.processes.size,
+            "draws": self.processes.stack(self.method.draws.generator.get_state()),
+            "random": self.processes.stack(torch.get_rng_state()),
         }
 
     def save(self) -> None:
-        """Write the checkpoint and the exported weights, each whole or not at all."""
-        save(self.weights(), self.out / "model.safetensors")  # first: a run whose checkpoint is at the end is finished
-        checkpoint.write(self.state(), self.out)
+        """Write the checkpoint and the exported weights, each whole or not at all. All processes call it together, and go
+        on when it is written."""
+        state = self.state()
+        if self.processes.first:  # weights before the rest: a run whose checkpoint is at the end is finished
+            save(self.weights(), self.out / "model.safetensors")
+            checkpoint.write(state, self.out)
+        self.processes.wait()
 
     def weights(self) -> Weights:
         """The model as it would be shipped now: the averages of its networks."""
@@ -167,6 +177,7 @@ class Trainer:
             "crop": self.config.crop,
             "resize": self.config.resize,
             "batch": self.config.batch,
+            "processes": self.processes.size,
             "minutes": round(self.seconds / 60, 1),
             "machine": devices.machine(self.device),
             "torch": torch.__version__,
@@ -214,43 +225,66 @@ class Trainer:
                 not finite.
             KeyboardInterrupt, SystemExit: after Ctrl-C, or another signal to end, when the step is finished and saved.
         """
-        self.out.mkdir(parents=True, exist_ok=True)
         end = min(self.steps, stop_at or self.steps)
-        with alone(self.out), Stop() as stop:
+        with contextlib.ExitStack() as stack:
+            if self.processes.first:
+                self.out.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(alone(self.out))
+            stop = stack.enter_context(Stop(patient=self.processes.size > 1))
             try:
-                self.train_until(end, progress, stop)
+                self.train_until(end, progress and self.processes.first, stop)
             except Unwritable as error:
                 raise ValueError(f"{error.what}: make room there, then {self.goes_on().rstrip(',')}.") from None
-        if self.broken:
+            except Lost:
+                if not self.processes.first:
+                    raise SystemExit(1) from None
+                raise ValueError(
+                    f"Another process of this training has ended, at step {self.step} or after: "
+                    f"{self.goes_on()} with {self.processes.size} processes again."
+                ) from None
+        if self.broken and self.processes.first:
             names = ", ".join(self.broken[:5])
             print(f"{len(self.broken)} picture(s) could not be read and were skipped: {names}", file=sys.stderr)
 
     def train_until(self, end: int, progress: bool, stop: Stop) -> None:
         """Train to the step `end`, or until a signal."""
-        if self.config.evaluate_every:
+        if self.config.evaluate_every and self.processes.first:
             self.validation = Validation(self.config.data)
             if not self.validation.words:
                 print(HINT, file=sys.stderr)
         bar = tqdm(None, self.model.traits.title, end, initial=self.step, unit="step", disable=not progress)
         with bar, contextlib.closing(self.batches(end)) as batches:
-            records = Records(self, bar)
+            records = Records(self, bar) if self.processes.first else None
             last = time.monotonic()
             for x, y, broken in batches:
-                for name in set(broken) - set(self.broken):
-                    self.broken.append(name)
-                    records.say(f"Skipped, cannot be read: {name}")
                 losses = self.train_step(x, y)
                 now = time.monotonic()
                 self.seconds += now - last
-                records.after_step(losses, self.step == end)
+                asked = self.agree(stop, broken, records)
+                due = bool(records and records.after_step(losses, self.step == end))
+                if any(self.processes.largest(int(due))):
+                    self.save()
                 bar.update()
-                if stop.asked:
+                if asked:
                     break
                 last = time.monotonic()  # evaluation, film and saving are not training time
             if stop.asked and self.step < end:
                 self.save()
-                records.say(f"Saved at step {self.step} in '{self.out}': resumed, it goes on from there.")
+                if records:
+                    records.say(f"Saved at step {self.step} in '{self.out}': resumed, it goes on from there.")
                 stop.leave()
+
+    def agree(self, stop: Stop, broken: list[str], records: Records | None) -> bool:
+        """Note what any of the processes met in this step: a signal to stop, which then all have, and pictures that
+        cannot be read. Returns whether to stop."""
+        stop.asked, found = self.processes.largest(stop.asked or 0, len(set(broken) - set(self.broken)))
+        if found:
+            for name in dict.fromkeys(n for names in self.processes.gather(broken) for n in names):
+                if name not in self.broken:
+                    self.broken.append(name)
+                    if records:
+                        records.say(f"Skipped, cannot be read: {name}")
+        return bool(stop.asked)
 
     def batches(self, end: int) -> Iterator[tuple[torch.Tensor, torch.Tensor, list[str]]]:
         """The batches from here to the step `end`; closed, it ends its worker processes."""

@@ -1,0 +1,43 @@
+"""What the command `train` does: begins a run or goes on with one, says on what, and trains it to its end.
+
+start(Path("runs/debug"), go_on=False, given={"data": "horse2zebra-drawn", "preset": "debug"})
+"""
+
+from pathlib import Path
+
+from qsneg.config import build
+from qsneg.training import processes
+from qsneg.training.checkpoint import NAME
+from qsneg.training.trainer import Trainer, resume
+
+
+def start(out: Path, go_on: bool, given: dict) -> None:
+    """Train with the settings given, by name, and "preset"; of several processes the first alone speaks.
+
+    Raises:
+        ValueError: one sentence, if something cannot be used, or as `Trainer.run`.
+    """
+    with processes.quiet():
+        trainer = processes.Processes().as_one(lambda: resume(out, **given) if go_on else begin(out, given))
+        if trainer.step == trainer.steps:
+            print(f"The run is finished, at step {trainer.step}: with more --steps it goes on.")
+            return
+        a, b = map(len, trainer.data.domains)
+        print(f"Training with {a} pictures of domain A and {b} of domain B, on {trainer.device.type}.", flush=True)
+        if (size := trainer.processes.size) > 1:
+            print(f"{size} processes train together, each on a batch of {trainer.config.batch}.", flush=True)
+        if left := trainer.data.left_out:
+            counts = " and ".join(f"{count} of {name}" for name, count in left.items())
+            print(f"Left out, smaller than the crop of {trainer.config.crop} pixels: {counts}.", flush=True)
+        trainer.run()
+        processes.leave()
+        print(f"Weights: {out / 'model.safetensors'}")
+
+
+def begin(out: Path, given: dict) -> Trainer:
+    """The trainer of a new run."""
+    if "data" not in given:
+        raise ValueError("Say what to train on: horse2zebra-drawn, or a folder with trainA and trainB.")
+    if (out / NAME).exists():
+        raise ValueError(f"'{out}' already holds a run: continue it with --resume, or choose another --out.")
+    return Trainer(*build(**{"method": "cut", "preset": "paper"} | given), out)
