@@ -3,7 +3,8 @@
 Blocks of a page run in order, in one folder that holds what they take for granted, made tiny. A comment before a block
 says what stands in for what a test cannot have: `<!-- test: tiny -->` for hours (two steps, few and small pictures, by
 flags added to a command), `network` for other machines (an archive and a Hub on this one), `app` for an app that runs
-(one is started), `onnx` for an export (that is tests/sharing/test_onnx.py's), `installs` for an installation.
+(one is started), `onnx` for an export (that is tests/sharing/test_onnx.py's), `installs` for an installation,
+`torchrun` for several processes (tests/training/test_processes.py's): every flag and value is understood.
 """
 
 import re
@@ -17,6 +18,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from torch.distributed.run import get_args_parser
 from typer.main import get_command
 
 from qsneg import weights
@@ -162,6 +164,15 @@ def execute(words: list[str], marker: str, trained: list[str]) -> None:
             pytest.fail(f"Nobody runs '{shlex.join(words)}'.")
 
 
+def understood(words: list[str]) -> None:
+    """A command that starts several processes is not run: torchrun and the command know what stands there."""
+    if "torchrun" in words:
+        words = words[words.index("torchrun") + 1 :]
+        assert (started := get_args_parser().parse_args(words)).training_script == "qsneg" and started.module
+        name, *arguments = started.training_script_args
+        COMMANDS[name].make_context(name, arguments)
+
+
 def installs(words: list[str]) -> None:
     """An installation is not run: what it names is there, and what is started after it is tested elsewhere."""
     match words:
@@ -176,6 +187,9 @@ def installs(words: list[str]) -> None:
             assert (ROOT / file).is_file()
         case _:
             pytest.fail(f"Nobody checks '{shlex.join(words)}'.")
+
+
+CHECKED = {"installs": installs, "torchrun": understood}
 
 
 def pass_through(_) -> bytes:
@@ -218,7 +232,11 @@ def app(checkpoints, tmp_path, monkeypatch):
 def test_commands_and_snippets_run(page, here, app, monkeypatch):
     names, trained = {}, []
     for marker, language, text in BLOCK.findall(page.read_text()):
-        assert marker in ("", "tiny", "network", "app", "onnx", "installs") and language in ("", "python", "text")
+        assert marker in ("", "tiny", "network", "app", "onnx", "installs", "torchrun") and language in (
+            "",
+            "python",
+            "text",
+        )
         if marker == "onnx":
             monkeypatch.setattr(export, "to_onnx", pass_through)
             monkeypatch.setattr(export, "differences", lambda content, generator: {})
@@ -228,4 +246,8 @@ def test_commands_and_snippets_run(page, here, app, monkeypatch):
         elif not language:
             for line in text.replace("\\\n", " ").splitlines():
                 for part in line.split(" && "):
-                    installs(words_of(part)) if marker == "installs" else execute(words_of(part), marker, trained)
+                    words = words_of(part)
+                    if marker in CHECKED:
+                        CHECKED[marker](words)
+                    else:
+                        execute(words, marker, trained)

@@ -153,8 +153,8 @@ class Trainer:
         }
 
     def save(self) -> None:
-        """Write the checkpoint and the exported weights, each whole or not at all. All processes call it together, and go
-        on when it is written."""
+        """Write the checkpoint and the exported weights, each whole or not at all. All processes call it together, and
+        go on when it is written."""
         state = self.state()
         if self.processes.first:  # weights before the rest: a run whose checkpoint is at the end is finished
             save(self.weights(), self.out / "model.safetensors")

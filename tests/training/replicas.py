@@ -56,7 +56,7 @@ def all_alike(trainer: Trainer) -> bool:
 
 
 def replicas_stay_equal(trainer: Trainer) -> None:
-    """After each step, though losses differ; and a gradient that is not finite in the last process is skipped by all."""
+    """After each step, though losses differ; a gradient that is not finite in the last process is skipped by all."""
     last = trainer.processes.rank == trainer.processes.size - 1
     for step in range(3):
         x, y, _ = trainer.data[step]
