@@ -46,12 +46,16 @@ def translate(
     device: Device = "auto",
     precision: Precision = "float32",
     white: White = None,
+    resume: Annotated[bool, typer.Option("--resume", help="leave out what is there already, and not older")] = False,
+    shard: Annotated[str, typer.Option(help="i/n: of n parts of the pictures the i-th, for job arrays")] = "1/1",
 ):
     """Translate pictures, and folders of pictures recursively."""
-    from qsneg.translate import translate_files
+    from qsneg.bulk.files import translate_files
 
-    report = translate_files(paths, checkpoint, out, size, device, margin=margin, precision=precision, white=white)
-    print(f"{len(report.done)} translated into '{out}'.")
+    report = translate_files(paths, checkpoint, out, size, device, margin=margin, precision=precision, white=white,
+                             resume=resume, shard=command_line.part(shard))  # fmt: skip
+    there = f" {report.there} were there already." if resume else ""
+    print(f"{len(report.done)} translated into '{out}'.{there}")
     for note in report.notes:
         print(note, file=sys.stderr)
     if report.failed:

@@ -50,6 +50,13 @@ def field_flags(*configs: type) -> list[inspect.Parameter]:
     return flags
 
 
+def part(text: str) -> tuple[int, int]:
+    """A part as it is given on the command line, 3/16. Raises ValueError where it is not one."""
+    if not re.fullmatch(r"\d+/\d+", text):
+        raise ValueError(f"A part is i/n with i from 1 to n, such as 3/16, not '{text}'.")
+    return tuple(map(int, text.split("/")))
+
+
 def numbers(text: str) -> tuple[int, ...]:
     """Layers as they are given on the command line. Raises ValueError where they are not."""
     if not re.fullmatch(r"\d+(,\d+)*", text):

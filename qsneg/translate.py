@@ -1,6 +1,5 @@
-"""Translate pictures of any kind and size: one, or whole folders.
+"""Translate pictures of any kind and size; folders of them are `qsneg.bulk`'s.
 
-    python -m qsneg translate photos --checkpoint horse2zebra-drawn/cut --out zebras
     python -c "import qsneg, PIL.Image as I; qsneg.load('horse2zebra-drawn/cut').translate(I.open('a.png')).show()"
 
 A picture is translated whole, never in tiles: instance norm takes its statistics over the whole picture, so a tile
@@ -8,20 +7,17 @@ would be coloured by what happens to be in it and the seams would show. What doe
 the size that would.
 """
 
-import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from qsneg import device as devices
-from qsneg.filesystem import existing_file, look_through, numbered, output_folder, part_of
-from qsneg.image_io import NOTE, header_size, read, resize_short, to_image, to_tensor, upright_rgb
+from qsneg.image_io import from_bytes, header_size, resize_short, to_bytes, upright_rgb
 from qsneg.memory_limits import TooLarge, check_fits, padded_side, short_size
 from qsneg.weights import Weights
 from qsneg.weights import load as load_weights
@@ -73,7 +69,8 @@ class Translator:
             ValueError: if the picture cannot be read as RGB, `size` is no whole number of at least 1, or `margin` none
                 of at least 0 that is divisible by 4.
         """
-        return to_image(self._forward(to_tensor(self.prepare(image, size, margin, white=white)), margin))
+        array = np.array(self.prepare(image, size, margin, white=white))
+        return Image.fromarray(self.translate_bytes(torch.from_numpy(array)[None], margin)[0].cpu().numpy())
 
     def prepare(
         self,
@@ -109,15 +106,19 @@ class Translator:
             kind = f"{'×'.join(map(str, x.shape))} of {str(x.dtype).removeprefix('torch.')}"
             raise ValueError(f"Pictures to translate are B×3×H×W floats in [-1, 1], not {kind}.")
         check_fits((x.shape[3], x.shape[2]), self.config.width, self.device, batch=x.shape[0], margin=margin)
-        return self._forward(x, margin)
+        y = unpad(self.run(x, margin, self.weights.generator), x.shape[2:], margin)
+        return y.to(x.device, torch.float32).clone(memory_format=torch.contiguous_format)  # an ordinary tensor again
+
+    def translate_bytes(self, pictures: Tensor, margin: int = MARGIN) -> Tensor:
+        """Translate pictures of one size, B×H×W×3 bytes, to the same; those lie on the device, and may not be computed
+        yet. Raises TooLarge if memory runs out."""
+        x = from_bytes(pictures.to(self.device, non_blocking=True).permute(0, 3, 1, 2))  # B×3×H×W
+        y = unpad(self.run(x, margin, self.weights.generator), x.shape[2:], margin)
+        return to_bytes(y.float()).permute(0, 2, 3, 1)
 
     def as_shown(self, x: Tensor) -> Tensor:
         """`translate_tensor` with the margin of `translate`: what people see, which `score` and `evaluate` measure."""
         return self.translate_tensor(x, MARGIN)
-
-    def _forward(self, x: Tensor, margin: int) -> Tensor:  # B×3×H×W -> B×3×H×W
-        y = unpad(self.run(x, margin, self.weights.generator), x.shape[2:], margin)
-        return y.to(x.device, torch.float32).clone(memory_format=torch.contiguous_format)  # an ordinary tensor again
 
     def run(self, x: Tensor, margin: int, network: Callable[[Tensor], T]) -> T:
         """What `network` makes of pictures B×3×H×W continued by a margin (see `pad`), in the precision and layout of
@@ -194,131 +195,3 @@ def mirrored(side: int, length: int, start: int = 0) -> Tensor:
     period = max(1, 2 * (side - 1))  # one pixel has only itself
     i = torch.arange(start, start + length) % period
     return torch.minimum(i, period - i)
-
-
-# --- files ---
-
-
-@dataclass
-class Report:
-    """What became of the files: `done` are the pictures written, `failed` the ones given, each with one sentence;
-    `notes` say what was left out, and which pictures were shown in their own range."""
-
-    done: list[Path] = field(default_factory=list)
-    failed: list[tuple[Path, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
-def translate_files(
-    paths: Iterable[Path | str],
-    checkpoint: Path | str,
-    out: Path | str,
-    size: int | None = None,
-    device: str = "auto",
-    folder: Path | str | None = None,
-    progress: bool = True,
-    margin: int = MARGIN,
-    precision: str = "float32",
-    white: float | None = None,
-) -> Report:
-    """Translate pictures and, recursively, folders of pictures into the folder `out`, whose structure is theirs.
-
-    JPEG and WebP are written in their own format (quality 95), all others as PNG. Where two results would have the
-    same name, or a result that of an input, a number is added. Inputs are never written over; where `out` lies
-    inside a folder to translate, what is in it is not translated. What cannot be read or does not fit is reported,
-    and the rest is done.
-
-    Args: `size`, `margin` and `white` as in `Translator.translate`; `checkpoint`, `device`, `folder` and `precision` as
-    in `load`.
-
-    Raises:
-        FileNotFoundError: if there is no such checkpoint.
-        ValueError: if the checkpoint, the device, the precision, `size`, `margin` or `out` cannot be used.
-    """
-    if size is not None:
-        short_size((1, 1), size)
-    check_margin(margin)
-    out = output_folder(out)
-    report = Report()
-    sources = collect([paths] if isinstance(paths, (str, Path)) else paths, out, report)
-    translator = load(checkpoint, device, folder, precision)
-    for source, target in tqdm(plan(sources, out), desc=translator.title, unit="picture", disable=not progress):
-        try:
-            picture = read(source, white, size, lambda shape: translator.check(shape, size, margin))
-            result = translator.translate(picture, size, margin)
-        except (ValueError, FileNotFoundError) as error:
-            report.failed.append((source, str(error)))
-            continue
-        if NOTE in picture.info:
-            report.notes.append(f"'{source}': {picture.info[NOTE]}")
-        try:
-            save(result, target)
-        except (ValueError, OSError) as error:
-            report.failed.append((source, f"'{target}' cannot be written: {getattr(error, 'strerror', 0) or error}."))
-        else:
-            report.done.append(target)
-    return report
-
-
-def collect(paths: Iterable[Path | str], out: Path, report: Report) -> list[tuple[Path, Path]]:
-    """The pictures meant by `paths`, each with its name relative to the folder given; what is wrong with others is
-    noted in the report.
-
-    Raises:
-        ValueError: if `out` is itself one of the folders.
-    """
-    sources = {}
-    for path in map(Path, paths):
-        if path.is_dir():
-            if path.resolve() == out.resolve():
-                raise ValueError(f"'{out}' is a folder to translate and cannot be the output folder: choose another.")
-            own = out.resolve() if out.resolve().is_relative_to(path.resolve()) else None
-            found, left_out = look_through(path)
-            found = [p for p in found if not (own and p.resolve().is_relative_to(own))]
-            report.notes += [left_out] if left_out else []
-            for p in found:
-                sources.setdefault(p.resolve(), (p, p.relative_to(path)))
-            if not found:
-                report.failed.append((path, f"There are no pictures in the folder '{path}'."))
-        elif path.is_file():
-            sources.setdefault(path.resolve(), (path, Path(path.name)))
-        else:
-            try:
-                existing_file(path)
-            except (ValueError, FileNotFoundError) as error:
-                report.failed.append((path, str(error).replace("no file", "no file or folder")))
-    return list(sources.values())
-
-
-def plan(sources: list[tuple[Path, Path]], out: Path) -> list[tuple[Path, Path]]:
-    """Where each picture is written: no two to the same file, and none to an input."""
-    inputs = {source.resolve() for source, _ in sources}
-    targets, taken = {}, set()
-
-    def suffix(name: Path) -> str:
-        return name.suffix if name.suffix.lower() in (".jpg", ".jpeg", ".webp") else ".png"
-
-    for source, name in sorted(sources, key=lambda s: suffix(s[1]) != s[1].suffix):  # kept names choose first
-        number, target = 1, out / name.with_suffix(suffix(name))
-        while str(target).casefold() in taken or target.resolve() in inputs:  # some file systems ignore case
-            number += 1
-            target = out / numbered(name.with_suffix(suffix(name)), number)
-        taken.add(str(target).casefold())
-        targets[source] = target
-    return [(source, targets[source]) for source, _ in sources]
-
-
-def save(image: Image.Image, path: Path) -> None:
-    """Write a picture in the format of its name, creating its folder; all of it or nothing.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    options = {".png": dict(format="PNG"), ".webp": dict(format="WEBP", quality=95)}
-    part = part_of(path)
-    try:
-        image.save(part, **options.get(path.suffix.lower(), dict(format="JPEG", quality=95, subsampling=0)))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

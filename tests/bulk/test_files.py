@@ -7,9 +7,10 @@ import pytest
 from PIL import Image, ImageFile
 
 from qsneg import memory_limits
+from qsneg.bulk.files import translate_files
 from qsneg.image_io import read
 from qsneg.memory_limits import TooLarge
-from qsneg.translate import load, translate_files
+from qsneg.translate import load
 from tests.test_image_io import ramp
 
 

@@ -1,0 +1,167 @@
+"""Translate files and folders of them.
+
+    python -m qsneg translate photos --checkpoint horse2zebra-drawn/cut --out zebras
+    python -m qsneg translate photos --checkpoint horse2zebra-drawn/cut --out zebras --resume --shard 3/16
+
+What is given is planned as a whole, so that parts, wherever they are translated, agree on the names of the results.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+from tqdm import tqdm
+
+from qsneg.bulk.pipeline import Job, translated
+from qsneg.filesystem import existing_file, look_through, numbered, output_folder, part_of
+from qsneg.memory_limits import short_size
+from qsneg.translate import MARGIN, check_margin, load
+
+
+@dataclass
+class Report:
+    """What became of the files: `done` are the pictures written, `failed` the ones given, each with one sentence;
+    `notes` say what was left out, and which pictures were shown in their own range; `there` is how many results were
+    there already."""
+
+    done: list[Path] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    there: int = 0
+
+
+def translate_files(
+    paths: Iterable[Path | str],
+    checkpoint: Path | str,
+    out: Path | str,
+    size: int | None = None,
+    device: str = "auto",
+    folder: Path | str | None = None,
+    progress: bool = True,
+    margin: int = MARGIN,
+    precision: str = "float32",
+    white: float | None = None,
+    resume: bool = False,
+    shard: tuple[int, int] = (1, 1),
+) -> Report:
+    """Translate pictures and, recursively, folders of pictures into the folder `out`, whose structure is theirs.
+
+    JPEG and WebP are written in their own format (quality 95), all others as PNG. Where two results would have the
+    same name, or a result that of an input, a number is added. Inputs are never written over; where `out` lies
+    inside a folder to translate, what is in it is not translated. What cannot be read or does not fit is reported,
+    and the rest is done.
+
+    Args:
+        size, margin, white: as in `Translator.translate`.
+        checkpoint, device, folder, precision: as in `load`.
+        resume: leave out pictures whose results are there already, and not older.
+        shard: (i, n): of n parts, from 1, the i-th alone.
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint.
+        ValueError: if the checkpoint, the device, the precision, `size`, `margin`, `shard` or `out` cannot be used.
+    """
+    if size is not None:
+        short_size((1, 1), size)
+    check_margin(margin)
+    check_shard(shard)
+    out = output_folder(out)
+    report = Report()
+    sources = collect([paths] if isinstance(paths, (str, Path)) else paths, out, report)
+    jobs = [Job(*pair) for pair in plan(sources, out)[shard[0] - 1 :: shard[1]]]
+    if resume:
+        planned, jobs = len(jobs), [job for job in jobs if not up_to_date(job)]
+        report.there = planned - len(jobs)
+    translator = load(checkpoint, device, folder, precision)
+    finished = translated(translator, jobs, save, size, margin, white)
+    for _ in tqdm(finished, translator.title, len(jobs), unit="picture", disable=not progress):
+        pass
+    for job in jobs:
+        if job.note:
+            report.notes.append(f"'{job.source}': {job.note}")
+        if job.failed:
+            report.failed.append((job.source, job.failed))
+        else:
+            report.done.append(job.target)
+    return report
+
+
+def check_shard(shard: tuple[int, int]) -> None:
+    """Raises ValueError unless it is one of so many parts."""
+    i, n = shard
+    if not 1 <= i <= n:
+        raise ValueError(f"A part is i/n with i from 1 to n, such as 3/16, not {i}/{n}.")
+
+
+def up_to_date(job: Job) -> bool:
+    """Whether its result is there, and not older than the picture."""
+    try:
+        return job.target.stat().st_mtime >= job.source.stat().st_mtime
+    except OSError:
+        return False
+
+
+def collect(paths: Iterable[Path | str], out: Path, report: Report) -> list[tuple[Path, Path]]:
+    """The pictures meant by `paths`, each with its name relative to the folder given; what is wrong with others is
+    noted in the report.
+
+    Raises:
+        ValueError: if `out` is itself one of the folders.
+    """
+    sources = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            if path.resolve() == out.resolve():
+                raise ValueError(f"'{out}' is a folder to translate and cannot be the output folder: choose another.")
+            own = out.resolve() if out.resolve().is_relative_to(path.resolve()) else None
+            found, left_out = look_through(path)
+            found = [p for p in found if not (own and p.resolve().is_relative_to(own))]
+            report.notes += [left_out] if left_out else []
+            for p in found:
+                sources.setdefault(p.resolve(), (p, p.relative_to(path)))
+            if not found:
+                report.failed.append((path, f"There are no pictures in the folder '{path}'."))
+        elif path.is_file():
+            sources.setdefault(path.resolve(), (path, Path(path.name)))
+        else:
+            try:
+                existing_file(path)
+            except (ValueError, FileNotFoundError) as error:
+                report.failed.append((path, str(error).replace("no file", "no file or folder")))
+    return list(sources.values())
+
+
+def plan(sources: list[tuple[Path, Path]], out: Path) -> list[tuple[Path, Path]]:
+    """Where each picture is written: no two to the same file, and none to an input."""
+    inputs = {source.resolve() for source, _ in sources}
+    targets, taken = {}, set()
+
+    def suffix(name: Path) -> str:
+        return name.suffix if name.suffix.lower() in (".jpg", ".jpeg", ".webp") else ".png"
+
+    for source, name in sorted(sources, key=lambda s: suffix(s[1]) != s[1].suffix):  # kept names choose first
+        number, target = 1, out / name.with_suffix(suffix(name))
+        while str(target).casefold() in taken or target.resolve() in inputs:  # some file systems ignore case
+            number += 1
+            target = out / numbered(name.with_suffix(suffix(name)), number)
+        taken.add(str(target).casefold())
+        targets[source] = target
+    return [(source, targets[source]) for source, _ in sources]
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Write a picture in the format of its name, creating its folder; all of it or nothing.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = {".png": dict(format="PNG"), ".webp": dict(format="WEBP", quality=95)}
+    part = part_of(path)
+    try:
+        image.save(part, **options.get(path.suffix.lower(), dict(format="JPEG", quality=95, subsampling=0)))
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,160 @@
+"""Many pictures through one network: the next are read while it computes, equal sizes go through it together, and
+results are written behind it.
+
+    for job in translated(translator, [Job(Path("a.jpg"), Path("out/a.jpg"))], save):
+        print(job.target, job.failed)
+
+Which pictures go together depends on their order alone, so that a run repeats itself. A picture of more than `LARGE`
+pixels is neither read ahead nor joined by others: what waits in memory stays bounded.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from qsneg.image_io import NOTE, read
+from qsneg.memory_limits import TooLarge, check_fits
+from qsneg.translate import MARGIN, Translator
+
+BATCH = {"cuda": 8}  # pictures that go through the network together; elsewhere one: it measured no faster with more
+LARGE = 4_000_000
+THREADS = min(16, os.cpu_count() or 1)
+
+
+@dataclass(eq=False)
+class Job:
+    """A picture to translate and where to; afterwards, why it failed, and what is to be said about its range."""
+
+    source: Path
+    target: Path
+    failed: str = ""
+    note: str = ""
+    picture: np.ndarray | None = None  # H×W×3 bytes, between reading and translating
+    large: bool = False
+
+
+class Large(TooLarge):
+    """A picture is too large to be read ahead."""
+
+
+def translated(
+    translator: Translator,
+    jobs: Sequence[Job],
+    save: Callable[[Image.Image, Path], None],
+    size: int | None = None,
+    margin: int = MARGIN,
+    white: float | None = None,
+    batch: int = 0,
+) -> Iterator[Job]:
+    """Do the jobs, and give each when it is done: its result written, or the sentence why not.
+
+    Args:
+        save: writes a picture to a path; raises OSError or ValueError if it cannot be.
+        size, margin, white: as in `Translator.translate`.
+        batch: how many of equal size are translated together; 0: as many as measured fastest.
+    """
+    batch = batch or BATCH.get(translator.device.type, 1)
+
+    def prepare(job: Job, ahead: bool = True) -> Job:
+        def check(shape: tuple[int, int]) -> None:
+            if ahead and shape[0] * shape[1] > LARGE:
+                raise Large
+            translator.check(shape, size, margin)
+
+        try:
+            image = read(job.source, white, size, check)
+            job.note = image.info.get(NOTE, "")
+            job.picture = np.array(translator.prepare(image, size, margin))
+        except Large:
+            job.large = True
+        except (ValueError, FileNotFoundError) as error:
+            job.failed = str(error)
+        return job
+
+    def write(job: Job, result: Tensor) -> Job:
+        try:
+            save(Image.fromarray(result.cpu().numpy()), job.target)
+        except (ValueError, OSError) as error:
+            job.failed = f"'{job.target}' cannot be written: {getattr(error, 'strerror', 0) or error}."
+        return job
+
+    readers, writers = ThreadPoolExecutor(THREADS), ThreadPoolExecutor(THREADS)
+    writing: deque[Future[Job]] = deque()
+    try:
+        for group in equal_sizes(in_order(readers, prepare, jobs, batch + THREADS), batch):
+            if group[0].large:
+                group = [prepare(group[0], ahead=False)]
+            for job, result in zip(group, results(translator, group, margin)):
+                writing.append(writers.submit(write, job, result) if result is not None else done(job))
+            limit = 0 if group[0].large else batch + THREADS
+            while len(writing) > limit:
+                yield writing.popleft().result()
+        while writing:
+            yield writing.popleft().result()
+    finally:  # also where it is interrupted
+        for pool in (readers, writers):
+            pool.shutdown(cancel_futures=True)
+
+
+def in_order(
+    pool: ThreadPoolExecutor, function: Callable[[Job], Job], jobs: Iterable[Job], ahead: int
+) -> Iterator[Job]:
+    """`function` of every job, in order; `ahead` of them are at work, or wait."""
+    futures: deque[Future[Job]] = deque()
+    for job in jobs:
+        futures.append(pool.submit(function, job))
+        if len(futures) > ahead:
+            yield futures.popleft().result()
+    while futures:
+        yield futures.popleft().result()
+
+
+def equal_sizes(jobs: Iterable[Job], most: int) -> Iterator[list[Job]]:
+    """Jobs in groups of up to `most` pictures of one size, few of which wait; what failed, or is large, goes alone."""
+    waiting: dict[tuple, list[Job]] = {}
+    for job in jobs:
+        if job.picture is None:
+            yield [job]
+            continue
+        group = waiting.setdefault(job.picture.shape, [])
+        group.append(job)
+        if len(group) == most:
+            yield waiting.pop(job.picture.shape)
+        elif sum(map(len, waiting.values())) >= 4 * most:
+            yield waiting.pop(next(iter(waiting)))  # who has waited longest
+    yield from waiting.values()
+
+
+def results(translator: Translator, group: list[Job], margin: int) -> list[Tensor | None]:
+    """The translations of a group, H×W×3 bytes each, on the device; None, and the reason in the job, where it failed.
+    What does not fit together is translated one by one."""
+    if group[0].picture is None:
+        return [None]
+    pictures = torch.from_numpy(np.stack([job.picture for job in group]))
+    try:
+        if len(group) > 1:
+            size = (pictures.shape[2], pictures.shape[1])
+            check_fits(size, translator.config.width, translator.device, len(group), margin=margin)
+        found = list(translator.translate_bytes(pictures, margin))
+    except TooLarge as error:
+        if len(group) > 1:
+            return [result for job in group for result in results(translator, [job], margin)]
+        group[0].failed, found = str(error), [None]
+    for job in group:
+        job.picture = None
+    return found
+
+
+def done(job: Job) -> Future[Job]:
+    """A job with nothing left to do, among those that are being written."""
+    future: Future[Job] = Future()
+    future.set_result(job)
+    return future
