@@ -12,7 +12,9 @@ import argparse
 import importlib.util
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
@@ -27,6 +29,7 @@ from qsneg.ui.about import about
 from qsneg.ui.compare import ComparePage, steps, subject
 from qsneg.ui.components import PRIVATE, STATIC, script, stored
 from qsneg.ui.controls import Controls
+from qsneg.ui.disk import DISK, Uploads
 from qsneg.ui.endpoints import Endpoints
 from qsneg.ui.feature_cache import Views
 from qsneg.ui.guarded import Guarded, Sentences
@@ -75,6 +78,7 @@ class App:
             demo.load(None, js=script("fold.js"), **PRIVATE)
             self.wire()
             Endpoints(models, self.views).build()
+        DISK.pin()
         return demo
 
     def wire(self) -> None:
@@ -107,6 +111,20 @@ def theme() -> gr.themes.Base:
     )
 
 
+def from_tenth(text: str) -> float:
+    """A number from 0.1, of a flag."""
+    value = float(text)
+    if not 0.1 <= value < 1e6:
+        raise argparse.ArgumentTypeError(f"a number from 0.1 is needed, not {text}")
+    return value
+
+
+def own_folder() -> Path:
+    """Where uploads and results lie if GRADIO_TEMP_DIR says nothing: not among those of other apps."""
+    user = os.getuid() if hasattr(os, "getuid") else "app"
+    return Path(tempfile.gettempdir()) / f"qsneg-{user}"
+
+
 def main() -> None:
     """Read the flags, load the models and serve the page."""
     parser = argparse.ArgumentParser(description="Compare contrastive image translators in the browser.")
@@ -117,9 +135,18 @@ def main() -> None:
     parser.add_argument(
         "--checkpoints", help="folder of <family>/<method>.safetensors (else QSNEG_CHECKPOINTS, else checkpoints)"
     )
+    disk, pixels = limits.DISK_BYTES / 1e9, limits.UPLOADED / 1e6
+    room = "GB of disk that uploads and results may take; the oldest go first (%(default).3g)"
+    parser.add_argument("--disk", type=from_tenth, default=disk, metavar="GB", help=room)
+    largest = "megapixels of the largest picture that is taken (%(default).3g)"
+    parser.add_argument("--megapixels", type=from_tenth, default=pixels, metavar="MP", help=largest)
     flags = parser.parse_args()
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(own_folder()))
+    DISK.limit = int(flags.disk * 1e9)
     try:
-        models = Models(flags.checkpoints, flags.device, precision=flags.precision)
+        models = Models(
+            flags.checkpoints, flags.device, precision=flags.precision, max_pixels=int(flags.megapixels * 1e6)
+        )
     except ValueError as error:
         parser.error(str(error))
     demo = App(models).build()
@@ -133,7 +160,7 @@ def main() -> None:
             css_paths=[STATIC / "app.css"],
             footer_links=["api", "settings"],
             run_history=False,
-            app_kwargs={"middleware": [Middleware(Sentences)]},
+            app_kwargs={"middleware": [Middleware(Sentences), Middleware(Uploads)]},
             max_file_size=limits.UPLOAD,
             mcp_server=has_mcp and os.environ.get("GRADIO_MCP_SERVER", "True").lower() == "true",
         )

@@ -1,6 +1,5 @@
 """Components and files that the parts of the app share."""
 
-import hashlib
 import io
 import json
 import traceback
@@ -8,12 +7,12 @@ from pathlib import Path
 
 import gradio as gr
 import gradio.component_meta
-from gradio.utils import get_upload_folder
 from PIL import Image, PngImagePlugin
 
 from qsneg.pages.controls import Control
 from qsneg.rendering import sample_pictures
 from qsneg.ui import texts
+from qsneg.ui.disk import DISK
 from qsneg.ui.uploads import Refused
 
 MODEL = dict(concurrency_id="model", concurrency_limit=1)  # the one queue of everything that uses a model
@@ -116,7 +115,4 @@ def stored(image: Image.Image, *words) -> str:
 
 def kept(data: bytes, name: str) -> str:
     """Write a file for download."""
-    folder = Path(get_upload_folder()) / hashlib.sha256(data).hexdigest()
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(data)
-    return str(folder / name)
+    return str(DISK.write(name, data))

@@ -4,6 +4,7 @@ with Guarded(title="qsneg") as demo: ...
 demo.launch(app_kwargs={"middleware": [Middleware(Sentences)]})
 """
 
+import errno
 import sys
 
 import gradio as gr
@@ -13,9 +14,11 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qsneg.ui.components import sentence
+from qsneg.ui.disk import FULL
 
 NOT_TAKEN = "A value that was sent is none that can be set here: reload the page, or see 'Use via API' at its foot."
 NO_FILE = "This is not a file that was uploaded here: send a JPEG, PNG or WebP file."
+GONE = "This file is no longer kept here: upload it again."
 NO_CALL = "This call is not understood: 'Use via API' at the foot of the page shows names and values."
 
 
@@ -36,6 +39,8 @@ class Guarded(gr.Blocks):
             return await super().preprocess_data(block_fn, inputs, state, explicit_call)
         except gr.Error as error:  # gradio's own name Python's types
             raise refused(NOT_TAKEN if "(type:" in error.message else error.message) from None
+        except FileNotFoundError:
+            raise refused(GONE) from None
         except Exception as error:
             is_file = isinstance(error, ValidationError) and error.title in ("ImageData", "FileData")
             raise refused(NO_FILE if is_file else NOT_TAKEN) from None
@@ -74,5 +79,7 @@ class Sentences:
             if isinstance(error, ClientDisconnect) or scope["type"] != "http":
                 return
             print(f"Not understood: {scope['method']} {scope['path']!r:.100} ({type(error).__name__})", file=sys.stderr)
+            is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
             if not begun:
-                await JSONResponse({"error": NO_CALL}, 400)(scope, receive, send)
+                answer = JSONResponse({"error": FULL}, 507) if is_full else JSONResponse({"error": NO_CALL}, 400)
+                await answer(scope, receive, send)

@@ -37,11 +37,18 @@ class Models:
     Beside them `own`: the models that visitors have opened, see `qsneg.ui.own_weights`; and `sources`, what they upload.
     """
 
-    def __init__(self, folder: Path | str | None = None, name: str = "auto", keep: int = 10, precision="float32"):
+    def __init__(
+        self,
+        folder: Path | str | None = None,
+        name: str = "auto",
+        keep: int = 10,
+        precision: str = "float32",
+        max_pixels: int = limits.UPLOADED,
+    ):
         self.folder = Path(folder or weights.FOLDER)
         self.device = device.pick(name)
         self.precision = device.precision(self.device, precision)
-        self.own, self.sources = Opened(self.device, precision=self.precision), Sources()
+        self.own, self.sources = Opened(self.device, precision=self.precision), Sources(max_pixels=max_pixels)
         self.loaded = Bounded(keep)
 
         def key(call):

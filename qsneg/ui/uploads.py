@@ -51,8 +51,9 @@ class Source:
 class Sources(Bounded):
     """Pictures by file, each decoded and hashed once, as long as there is room."""
 
-    def __init__(self, limit: int = limits.SOURCES_BYTES):
+    def __init__(self, limit: int = limits.SOURCES_BYTES, max_pixels: int = limits.UPLOADED):
         super().__init__(limit, lambda source: 3 * source.image.width * source.image.height)
+        self.max_pixels = max_pixels
 
     def read(self, path: Path | str | None) -> Source:
         """A file.
@@ -65,9 +66,11 @@ class Sources(Bounded):
         try:
             stat = os.stat(path)
             key = str(path), stat.st_mtime_ns, stat.st_size
-            return self.find(key) or self.keep(key, decoded(path))
+            return self.find(key) or self.keep(key, decoded(path, self.max_pixels))
         except (TooManyPixels, TooLarge) as error:  # which say what to do about it
             raise Refused("picture", str(error).replace(f"'{path}'", "This picture")) from None
+        except FileNotFoundError:
+            raise Refused("picture", "This picture is no longer kept here: upload it again.") from None
         except (ValueError, OSError):
             raise Refused(
                 "picture",
@@ -76,8 +79,8 @@ class Sources(Bounded):
             ) from None
 
 
-def decoded(path: Path | str) -> Source:
-    image = image_io.read(path)
+def decoded(path: Path | str, max_pixels: int) -> Source:
+    image = image_io.read(path, max_pixels=max_pixels)
     with image_io.opened(path) as file:  # the text of a drawn scene, which does not survive `read`; no pixels are read
         image.info.update({k: v for k, v in file.info.items() if k == sample_pictures.KEY})
     return Source.of(image)
