@@ -69,6 +69,10 @@ HDCE = Paper(
     "hDCE", "Exploring Patch-wise Semantic Relation for Contrastive Learning in Image-to-Image Translation Tasks",
     "Jung, Kwon and Ye, CVPR 2022", "2203.01532",
 )  # fmt: skip
+ENCO = Paper(
+    "EnCo", "Rethinking the Paradigm of Content Constraints in Unpaired Image-to-Image Translation",
+    "Cai, Zhu, Miao, Fu and Yao, AAAI 2024", "2211.10867",
+)  # fmt: skip
 FAST = dict(identity=False, mirrored=True, lambda_nce=10.0, epochs=200, decay=0.25)  # FastCUT's settings
 FAST_IDEA = "with ten times the weight on the contrast, without the identity term, on pictures mirrored at random."
 

@@ -11,6 +11,7 @@ Any weights can be inspected in any mode, since selection has no parameters; sim
 heads, which imported generators may lack.
 """
 
+from qsneg.inspect.choosing import Chosen, choose
 from qsneg.inspect.features import Grid, View, observe
 from qsneg.inspect.forces import WEIGHTINGS, Forces, forces, own_weighting
 from qsneg.inspect.inspection import Inspection, inspect
@@ -19,12 +20,14 @@ from qsneg.inspect.one_query import Attended, Query, attended, neighbours, query
 __all__ = [
     "WEIGHTINGS",
     "Attended",
+    "Chosen",
     "Forces",
     "Grid",
     "Inspection",
     "Query",
     "View",
     "attended",
+    "choose",
     "forces",
     "inspect",
     "neighbours",

@@ -1,10 +1,15 @@
-"""The Anchors page: entropies under one scale, anchors beside random positions, histograms with the cut-off."""
+"""The Anchors page: entropies under one scale, anchors beside random positions, histograms with the cut-off; four ways
+of choosing side by side, and what is gathered."""
+
+from collections.abc import Iterator
 
 import numpy as np
 
+import qsneg.pages.choices as choices
 import qsneg.pages.controls as controls
-from qsneg.config import CUT, QS_ATTN
+from qsneg.config import CUT, ENCO, QS_ATTN
 from qsneg.inspect import Inspection, View, inspect, summary
+from qsneg.pages.choices import AnchorsLooked
 from qsneg.pages.page import Looked, ViewPage, Words, source_panel
 from qsneg.pages.selection import Selection
 from qsneg.rendering import plots
@@ -20,14 +25,15 @@ class Anchors(ViewPage):
     words = Words(
         "Entropy says how widely a position attends over the picture: low where it stands out, high where it resembles "
         "much else. QS-Attn asks its loss at the positions of lowest entropy, the anchors; here the same rule reads "
-        "each method's features, with as many random positions, as CUT draws them, on the left.",
+        "each method's features, with as many random positions, as CUT draws them, on the left. Below, four ways of "
+        "choosing in one method's features, and what attention gathers at one place.",
         "S = T·T<sup>⊤</sup>, &ensp; A<sub>ij</sub> = e<sup>S<sub>ij</sub></sup> / Σ<sub>k</sub> "
         "e<sup>S<sub>ik</sub></sup>, &ensp; h<sub>i</sub> = −Σ<sub>j</sub> A<sub>ij</sub> ln A<sub>ij</sub>; &ensp; "
         "anchors: the N positions of lowest h",
         "T holds a feature vector for every position. In local mode j runs over the window of 7 × 7 positions around "
         "i; local + global selects by local entropy and gathers along global rows. Entropies here are found through "
         "their logarithm, since many are too small for ordinary numbers.",
-        (QS_ATTN, CUT),
+        (QS_ATTN, CUT, ENCO),
     )
     controls = (
         controls.layer(),
@@ -35,6 +41,8 @@ class Anchors(ViewPage):
         controls.Number("anchors", "Anchors", 256, f"num_anchors: {HOW_MANY}", range=(16, 1024, 16)),
         controls.scale(Selection.the_scale),
         controls.seed(),
+        controls.whose("Ways of choosing in"),
+        *controls.row_and_column(),
         controls.opacity(),
     )
 
@@ -51,7 +59,29 @@ class Anchors(ViewPage):
             num_negatives=selection.patches or None,
         )
 
-    def rows(self, looked: Looked, selection: Selection) -> list[Row]:
+    def prepare(self, seen: dict[str, View], selection: Selection) -> Iterator[str]:
+        yield from super().prepare(seen, selection)
+        able, _ = self.split(seen, selection)
+        method = selection.the_method(able)
+        yield f"{title_of(method)}: choosing places in other ways"
+        choices.of(able[method], method, selection)
+
+    def look(self, seen: dict[str, View], selection: Selection) -> AnchorsLooked:
+        looked = super().look(seen, selection)
+        method = selection.the_method(looked.seen)
+        return AnchorsLooked(
+            looked.seen, looked.found, looked.absent, choices.of(looked.seen[method], method, selection)
+        )
+
+    def rows(self, looked: AnchorsLooked, selection: Selection) -> list[Row]:
+        return [
+            *self.selected(looked, selection),
+            choices.ways_row(looked, selection),
+            choices.gathered_row(looked, selection),
+        ]
+
+    def selected(self, looked: Looked, selection: Selection) -> list[Row]:
+        """The rows about all methods: entropies, anchors, histograms."""
         found: dict[str, Inspection] = looked.found
         first = next(iter(found.values()))
         grid, count, layer = first.grid, len(first.anchors), f"layer {selection.layer}"
@@ -86,7 +116,7 @@ class Anchors(ViewPage):
             looked.row(
                 f"Entropy, {layer}, {first.mode.replace('+', ' + ')}",
                 "Each position's attention entropy over the greyed source: low stands out, high resembles much else.",
-                [source_panel(looked, grid, said), *entropies],
+                [source_panel(looked, grid, said, aim=(selection.x, selection.y)), *entropies],
             ),
             looked.row(
                 f"Anchors, the {count} positions of lowest entropy",
@@ -103,10 +133,13 @@ class Anchors(ViewPage):
             places = {"anchor_positions": f.anchors.tolist(), "random_positions": f.random.tolist()}
             grid = {"stride": f.grid.stride, "margin": f.grid.margin}
             out[method] = summary.summary(looked.seen[method], f) | places | grid
+        out[looked.choice.method]["ways_of_choosing"] = choices.facts(looked.choice)
         return out
 
     def arrays(self, looked: Looked, selection: Selection) -> dict[str, dict]:
-        return {method: result.arrays() for method, result in looked.found.items()}
+        out = {method: result.arrays() for method, result in looked.found.items()}
+        out[looked.choice.method] |= {f"places_{way}": at for way, at in looked.choice.chosen.places.items()}
+        return out
 
 
 def rank_bar(count: int) -> Bar:

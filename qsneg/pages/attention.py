@@ -129,7 +129,7 @@ class Attention(ViewPage):
             row, column = f.position
             label = f"{title_of(method)}: attention of the query at row {row}, column {column}, over the source"
             marks = Ring(f.position), *([Cross(f.row.most)] if f.row.most != f.position else [])
-            look = dict(marks=marks, words=row_words(f), label=label, aim=at)
+            look = dict(marks=marks, words=row_words(f.row, f.position), label=label, aim=at)
             panels.append(Panel(method, "attention", looked.source, grid, maps[method], **look))
         return panels
 
@@ -186,11 +186,10 @@ class Attention(ViewPage):
         }
 
 
-def row_words(f: Found) -> str:
-    """What the attention row does, and why where one position takes most of it."""
-    row = f.row
+def row_words(row: Attended, position: tuple[int, int]) -> str:
+    """What the attention row of a position does, and why where one position takes most of it."""
     text = f"The query gives {held(row.own)} of its attention to itself"
-    if row.most != f.position:
+    if row.most != position:
         text += f" and {held(row.share)} to the cross at row {row.most[0]}, column {row.most[1]}"
         if row.share >= 0.5 and row.shorter >= 0.9:
             longest = row.shorter * row.keys > row.keys - 1.5

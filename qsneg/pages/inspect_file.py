@@ -27,7 +27,7 @@ def rows(view: View, result: Inspection) -> list[Row]:
     """What the pages show of an inspection; without projection heads there is no contrast."""
     method, selection = view.config.method, Selection(layer=result.layer, mode=result.mode)
     looked = Looked({method: view}, {method: result})
-    found = PAGES["anchors"].rows(looked, selection)
+    found = PAGES["anchors"].selected(looked, selection)
     if result.loss is not None:
         found += PAGES["loss"].rows(looked, selection)
     if result.giver is not None:

@@ -42,9 +42,9 @@ class Selection:
         return self.anchors or self.patches or None
 
     @property
-    def slow(self) -> tuple[int, str]:
-        """What takes a while when it is another: layer and mode."""
-        return self.layer, self.mode
+    def slow(self) -> tuple[int, str, str]:
+        """What takes a while when it is another: layer, mode, and the method that is looked at alone."""
+        return self.layer, self.mode, self.method
 
     def at(self, x: float, y: float) -> "Selection":
         """The query moved to a pixel."""
