@@ -17,7 +17,7 @@ from qsneg.pages.selection import Selection
 from qsneg.rendering.colormaps import RANKS, Bar, by_log, number, percent, title_of
 from qsneg.rendering.rows import Cross, Dots, Mark, Panel, Patch, Ring, Row
 
-TITLES = {"random": "Random", "global": "Global entropy", "local": "Local entropy", "doubt": "Doubt"}
+HEADS = {"random": "Random", "global": "Global entropy", "local": "Local entropy", "doubt": "Doubt"}
 WORDS = {
     "random": "As CUT, NEGCUT, MoNCE and hDCE draw them.",
     "global": "QS-Attn: lowest entropy of attention to all positions.",
@@ -51,7 +51,7 @@ def of(view: View, method: str, selection: Selection) -> Choice:
     """The choice in one method's features."""
     layer = selection.layer
     rows, columns = view.grid(layer).shape
-    ways = [way for way in TITLES if way != "global" or rows * columns <= selection.most]
+    ways = [way for way in HEADS if way != "global" or rows * columns <= selection.most]
     chosen = choose(view, layer, selection.number, selection.seed, ways)
     if "global" not in ways:
         chosen.lacks["global"] = TOO_MANY
@@ -70,7 +70,7 @@ def ways_row(looked: AnchorsLooked, selection: Selection) -> Row:
     """Every way of choosing in one method's features."""
     choice, grid, panels = looked.choice, looked.view.grid(selection.layer), []
     ring, at = Ring(choice.position), (selection.x, selection.y)
-    for way, title in TITLES.items():
+    for way, title in HEADS.items():
         if way in choice.chosen.lacks:
             panels.append(Panel(way, title=title, absent=choice.chosen.lacks[way]))
             continue
@@ -108,7 +108,7 @@ def rank_bar(way: str, chosen: Chosen) -> Bar | None:
 
 def overlap_words(way: str, chosen: Chosen) -> str:
     """How many places it shares with the others, against chance."""
-    shared = [f"{chosen.overlap(way, other)} with {TITLES[other].lower()}" for other in chosen.places if other != way]
+    shared = [f"{chosen.overlap(way, other)} with {HEADS[other].lower()}" for other in chosen.places if other != way]
     count, chance = len(chosen.places[way]), number(round(chosen.by_chance, 1))
     return f"{WORDS[way]} <b>Of {count} places it shares {', '.join(shared)}</b>; by chance {chance}."
 
