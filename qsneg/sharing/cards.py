@@ -6,6 +6,7 @@ sheet(Path("checkpoints/day2sunset"), ["cut"]).show()
 
 import json
 import re
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,12 @@ from qsneg.translate import Translator, load
 from qsneg.weights import Weights
 
 WORST, WORST_OF = 3, 24  # cases shown, of so many pictures
+FIGURES = (
+    "Figures are relative to the untranslated pictures (1 = nothing done): `background` and `luminance` are the errors "
+    "against the true counterparts of drawn scenes, `swd` the sliced Wasserstein distance to the target domain's "
+    "pictures; `edges` and `self_similarity` are correlations with the source (1 = all of its structure kept). "
+    "`kid_lite0` is not relative: KID, EfficientNet-Lite0 features, × 1000."
+)
 FACTS = ("data", "steps", "seed", "crop", "resize", "batch", "processes", "minutes", "machine", "torch")  # of the card
 
 
@@ -81,6 +88,10 @@ def family_card(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str
     commands = "\n".join(command(config, card, target.name) for config, card in found.values())
     first = next(iter(found.values()))
     crops = "-, then ".join(dict.fromkeys(str(stage["train_config"]["crop"]) for stage in stages(first[1])))
+    shipped = (
+        f"All are generators of width {first[0].width} with {first[0].blocks} blocks, trained on {crops}-pixel crops; "
+    )
+    shipped += f"what is shipped is the exponential moving average of {averaged(cards)}, in float16."
     return f"""# {target.name}
 
 {data}
@@ -89,12 +100,9 @@ def family_card(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str
 
 {table(head, rows)}
 
-Figures are relative to the untranslated pictures (1 = nothing done): `background` and `luminance` are the errors
-against the true counterparts of drawn scenes, `swd` the sliced Wasserstein distance to the target domain's pictures;
-`edges` and `self_similarity` are correlations with the source (1 = all of its structure kept). `kid_lite0` is not
-relative: KID, EfficientNet-Lite0 features, × 1000. {measured(cards)}
-All are generators of width {first[0].width} with {first[0].blocks} blocks, trained on {crops}-pixel crops; what is
-shipped is the exponential moving average of the generator, in float16.
+{textwrap.fill(f"{FIGURES} {measured(cards)}", 120)}
+
+{textwrap.fill(shipped, 120)}
 
 ## Pictures
 
@@ -123,6 +131,13 @@ def figure(figures: dict, key: str) -> str:
     """A figure with its spread, or a dash."""
     error = f" ± {figures[key + '_error']:.1f}" if key + "_error" in figures else ""
     return f"{figures[key]}{error}" if key in figures else "–"
+
+
+def averaged(cards: list[dict]) -> str:
+    """Which networks are averages; cards of older versions, which averaged the generator alone, do not say."""
+    if all("averaged" in card for card in cards):
+        return "every network"
+    return "the generator (heads and negative generator are as trained beside it)"
 
 
 def measured(cards: list[dict]) -> str:

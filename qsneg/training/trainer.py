@@ -181,6 +181,7 @@ class Trainer:
             "minutes": round(self.seconds / 60, 1),
             "machine": devices.machine(self.device),
             "torch": torch.__version__,
+            "averaged": list(self.exported),
             "train_config": config,
         }
         if self.stages:

@@ -39,6 +39,8 @@ def test_a_family(runs, tmp_path):
         and "--width 4" in card
         and "width 4 with" in card
     )
+    assert "exponential moving average of every network" in " ".join(card.split())
+    assert "the generator (heads" in cards.averaged([{"averaged": []}, {}])  # runs of an older version
     for name in ("sheet.webp", "worst.webp", "curves.png"):
         assert name in card
         with Image.open(target / name) as picture:

@@ -251,7 +251,11 @@ def test_weights_are_kept_on_the_way_with_averages_of_all_networks(tmp_path):
         f"{n:07d}.safetensors" for n in (2, 4, 6)
     ]
     read = load(tmp_path / "run" / "kept" / "0000006.safetensors")
-    assert list(read.parts()) == ["generator", "heads", "negative_generator", "slow_heads", "discriminator"]
+    assert (
+        read.card["averaged"]
+        == list(read.parts())
+        == ["generator", "heads", "negative_generator", "slow_heads", "discriminator"]
+    )
     for name, net in read.parts().items():
         averaged, raw = trainer.average.module[name].state_dict(), getattr(trainer.method, name).state_dict()
         for key, tensor in net.state_dict().items():
