@@ -7,6 +7,9 @@ Whatever the tables say is said, with no more than they show: a verdict needs a 
 1.96 standard errors over scenes, of differences taken scene by scene where two things are compared.
 """
 
+from collections import defaultdict
+
+from qsneg.inspect.summary import percentages
 from qsneg.rendering.markdown import table
 
 NEAR = 2  # cells around the border of a thing
@@ -132,8 +135,13 @@ def markdown(tables: dict, name: str, method: str, stem: str = "study") -> str:
             cells += [f"{r['share_of_anchors']:.1%}", f"{r['share_of_area']:.1%}", lift]
         anchors.append(cells)
     about = "Cosine to the query, and share of the denominator if all groups were in it."
+    held = defaultdict(dict)
+    for r in tables["negatives"]:
+        if r["share_of_denominator"] is not None:
+            held[r["layer"]][r["group"]] = r["share_of_denominator"]
     for r in sorted(tables["negatives"], key=lambda r: r["layer"]):
-        share = "" if r["share_of_denominator"] is None else f"{r['share_of_denominator']:.1%}"
+        found = percentages(held[r["layer"]], 1)
+        share = f"{found[r['group']]:.1f}%" if r["group"] in found else ""
         cosine = f"{r['cosine']:.3f} ± {r['error'] or 0:.3f}"
         negatives.append([r["layer"], r["group"].replace("_", "-"), cosine, share])
     lines += [table(head, anchors), "", "## Negatives", "", about, ""]

@@ -1,6 +1,7 @@
 """The study: regions, selections, tables and words, on cases whose answer is known."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -100,6 +101,16 @@ def table(lift, made, inside):
 def test_words_say_whatever_is_true(tables, said):
     assert any(said in w for w in words(table(*tables)))
     assert "| 12 | global | plain |" in markdown(table(*tables), "x", "CUT")
+
+
+def test_shares_of_a_layer_add_up_to_a_hundred():
+    tables = table(2.0, 0.5, 0.1)
+    parts = {"positive": 0.01245, "in_image": 0.64845, "generated": 0.3391}  # rounded one by one: 99.9
+    tables["negatives"] = [
+        dict(layer=12, group=g, cosine=0.1, error=0.01, share_of_denominator=p) for g, p in parts.items()
+    ]
+    page = markdown(tables, "x", "NEGCUT").split("## Negatives")[1]
+    assert sum(float(v) for v in re.findall(r"([\d.]+)% \|", page)) == pytest.approx(100)
 
 
 def test_the_baseline_without_attention_is_told():
