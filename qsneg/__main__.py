@@ -1,13 +1,12 @@
 """The command line: `python -m qsneg --help`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
 from qsneg import command_line
-from qsneg.command_line import Checkpoints, Device, Inception, Model, OutFolder, Precision, White
+from qsneg.command_line import Checkpoints, Device, Engine, Inception, Model, OutFolder, Precision, White
 from qsneg.config import DRAWN, METHODS, PRESETS, ModelConfig, TrainConfig, trained_methods
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -38,9 +37,9 @@ def train(
 
 @cli.command()
 def translate(
-    paths: Annotated[list[Path], typer.Argument(help="pictures and folders")],
+    paths: Annotated[list[str], typer.Argument(help="pictures and folders; with Ray one address, such as s3://…")],
     checkpoint: Model,
-    out: OutFolder,
+    out: Annotated[str, typer.Option(help="folder, or with Ray address, to write to")],
     size: Annotated[Optional[int], typer.Option(help="short side of the results in pixels; unset: as it is")] = None,
     margin: Annotated[int, typer.Option(help="mirrored margin in pixels, cut off again; 0: none")] = 32,
     device: Device = "auto",
@@ -48,21 +47,24 @@ def translate(
     white: White = None,
     resume: Annotated[bool, typer.Option("--resume", help="leave out what is there already, and not older")] = False,
     shard: Annotated[str, typer.Option(help="i/n: of n parts of the pictures the i-th, for job arrays")] = "1/1",
+    engine: Engine = "local",
+    parquet: Annotated[bool, typer.Option("--parquet", help="with Ray: write Parquet with PNG in a column")] = False,
 ):
     """Translate pictures, and folders of pictures recursively."""
-    from qsneg.bulk.files import translate_files
+    part = command_line.part(shard)
+    if command_line.by_ray(engine, paths, parquet):
+        from qsneg.bulk.cluster import Translate, translate_address
 
-    report = translate_files(paths, checkpoint, out, size, device, margin=margin, precision=precision, white=white,
-                             resume=resume, shard=command_line.part(shard))  # fmt: skip
+        work = Translate(size=size, margin=margin, white=white)
+        report = translate_address(paths[0], checkpoint, out, work, device, precision, resume, part, parquet)
+    else:
+        from qsneg.bulk.files import translate_files
+
+        report = translate_files(paths, checkpoint, out, size, device, margin=margin, precision=precision, white=white,
+                                 resume=resume, shard=part)  # fmt: skip
     there = f" {report.there} were there already." if resume else ""
     print(f"{len(report.done)} translated into '{out}'.{there}")
-    for note in report.notes:
-        print(note, file=sys.stderr)
-    if report.failed:
-        print(f"{len(report.failed)} could not be translated:", file=sys.stderr)
-        for path, reason in report.failed:
-            print(f"  {path}: {reason}", file=sys.stderr)
-        raise typer.Exit(1)
+    command_line.tell(report)
 
 
 @cli.command()
@@ -206,9 +208,9 @@ def miniature(
 
 @cli.command()
 def inspect(
-    picture: Annotated[Path, typer.Argument(help="a picture")],
+    picture: Annotated[str, typer.Argument(help="a picture; with Ray the address of many, such as s3://…")],
     checkpoint: Model,
-    out: OutFolder,
+    out: Annotated[str, typer.Option(help="folder, or with Ray address, to write to")],
     layer: Annotated[int, typer.Option(help="generator layer: 0, 4, 8, 12 or 16")] = 12,
     mode: Annotated[str, typer.Option(help="global, local or local+global")] = "global",
     anchors: Annotated[Optional[int], typer.Option(help="number of anchors; unset: the model's own number")] = None,
@@ -217,8 +219,17 @@ def inspect(
     device: Device = "auto",
     precision: Precision = "float32",
     white: White = None,
+    engine: Engine = "local",
 ):
-    """Look inside: entropies, anchors, contrast, negatives of one picture, as arrays and overlays."""
+    """Look inside: entropies, anchors, contrast, negatives of one picture, as arrays and overlays; with Ray of many, as
+    Parquet."""
+    if command_line.by_ray(engine, [picture]):
+        from qsneg.bulk.cluster import Look, to_parquet
+
+        work = Look(size, white, layer, mode, anchors, seed)
+        report = to_parquet(picture, checkpoint, out, work, device, precision)
+        print(f"{len(report.done)} inspected into '{out}'.")
+        return command_line.tell(report)
     from qsneg.pages.inspect_file import inspect_file
     from qsneg.translate import load
 
@@ -317,6 +328,7 @@ def bench(
     device: Device = "auto",
     profile: Annotated[bool, typer.Option("--profile", help="also print where a step's time goes")] = False,
     inspection: Annotated[bool, typer.Option("--inspection", help="instead: entropies, a click, every page")] = False,
+    folder: Annotated[bool, typer.Option("--folder", help="instead: a folder of pictures, serially and not")] = False,
     communication: Annotated[
         bool, typer.Option("--communication", help="instead, started by torchrun: what training together costs")
     ] = False,
@@ -329,6 +341,10 @@ def bench(
         from qsneg.evaluation.communication import bench_communication
 
         bench_communication(size, width, rounds, device, precision)
+    elif folder:
+        from qsneg.evaluation.folder_speed import bench_folder
+
+        bench_folder(size, width, rounds, device, precision)
     elif inspection:
         from qsneg.pages.speed import bench_pages
 

@@ -17,6 +17,7 @@ OutFolder = Annotated[Path, typer.Option(help="folder to write to")]
 Inception = Annotated[Optional[str], typer.Option(help="weights for FID and KID: their file, or download")]
 Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]
 Precision = Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the hardware has it")]
+Engine = Annotated[str, typer.Option(help="local, or ray: on a cluster, by Ray Data")]
 White = Annotated[Optional[float], typer.Option(help="what is white in pictures of more than 8 bits, such as 4095")]
 
 
@@ -62,6 +63,30 @@ def numbers(text: str) -> tuple[int, ...]:
     if not re.fullmatch(r"\d+(,\d+)*", text):
         raise ValueError(f"Layers are numbers with commas between them, such as 0,4,8, not '{text}'.")
     return tuple(map(int, text.split(",")))
+
+
+def by_ray(engine: str, paths: list[str], parquet: bool = False) -> bool:
+    """Whether a command runs on Ray. Raises ValueError, one sentence, where that does not fit what it is given."""
+    if engine not in ("local", "ray"):
+        raise ValueError(f"Unknown engine '{engine}': choose local or ray.")
+    if engine == "ray" and len(paths) > 1:
+        raise ValueError("With --engine ray give one address: a folder, file://…, s3://….")
+    if engine == "local" and (remote := next((path for path in paths if "://" in path), None)):
+        raise ValueError(f"'{remote}' is not on this machine: add --engine ray.")
+    if engine == "local" and parquet:
+        raise ValueError("Parquet is written by Ray: add --engine ray, or leave out --parquet.")
+    return engine == "ray"
+
+
+def tell(report) -> None:
+    """Say what is to be said of a `qsneg.bulk.files.Report`; with exit code 1 where something failed."""
+    for note in report.notes:
+        print(note, file=sys.stderr)
+    if report.failed:
+        print(f"{len(report.failed)} could not be done:", file=sys.stderr)
+        for path, reason in report.failed:
+            print(f"  {path}: {reason}", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 def run(cli: typer.Typer) -> None:

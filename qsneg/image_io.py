@@ -4,6 +4,7 @@ python -c "from qsneg.image_io import read, resize_short; resize_short(read('pho
 """
 
 import contextlib
+import io
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,7 +39,7 @@ class TooManyPixels(ValueError):
 
 def read(
     path: Path | str, white: float | None = None, short: int | None = None,
-    check: Callable[[tuple[int, int]], None] | None = None, max_pixels: int | None = None,
+    check: Callable[[tuple[int, int]], None] | None = None, max_pixels: int | None = None, data: bytes | None = None,
 ) -> Image.Image:  # fmt: skip
     """Read a picture as upright RGB (see `upright_rgb`), up to `max_pixels` pixels.
 
@@ -50,26 +51,27 @@ def read(
         short: the shorter side in pixels that is wanted in the end. A JPEG that would not fit in memory is then decoded
             at a half, a quarter or an eighth of its size, never below that.
         check: called with the upright width and height before anything is decoded; it may raise TooLarge.
+        data: what the file holds, where it has been read already.
 
     Raises:
         FileNotFoundError: if there is no such file.
         TooManyPixels, TooLarge: (ValueErrors) if it is too large for `max_pixels`, or for the memory.
         ValueError: if it cannot be read, with the reason.
     """
-    with opened(path, max_pixels) as image:
+    with opened(path, max_pixels, data) as image:
         if check:
             check(header_size(image))
         return _upright(image, white, short)
 
 
 @contextlib.contextmanager
-def opened(path: Path | str, max_pixels: int | None = None) -> Iterator[Image.Image]:
+def opened(path: Path | str, max_pixels: int | None = None, data: bytes | None = None) -> Iterator[Image.Image]:
     """A picture of which only the header has been read. Raises as `read` does, there and while it is in use."""
-    path = existing_file(path)
+    path = existing_file(path) if data is None else path
     try:
         with warnings.catch_warnings():  # a large picture is no reason to warn; too large a one is refused
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as image:
+            with Image.open(path if data is None else io.BytesIO(data), formats=FORMATS) as image:
                 if reason := _bad_size(image, max_pixels or MAX_PIXELS):
                     raise TooManyPixels(f"'{path}' cannot be read as a picture: {reason}.")
                 yield image

@@ -76,7 +76,7 @@ def test_translate(tmp_path, checkpoint):
     (tmp_path / "b.png").write_bytes(b"nothing")
     files = (tmp_path / "a.png", tmp_path / "b.png")
     code, out, err = run("translate", *files, "--checkpoint", checkpoint, "--out", tmp_path / "out", "--device", "cpu")
-    assert code == 1 and "1 translated" in out and "1 could not be translated" in err and "b.png" in err
+    assert code == 1 and "1 translated" in out and "1 could not be done" in err and "b.png" in err
     assert Image.open(tmp_path / "out" / "a.png").size == (30, 21)
 
 

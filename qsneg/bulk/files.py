@@ -6,8 +6,9 @@
 What is given is planned as a whole, so that parts, wherever they are translated, agree on the names of the results.
 """
 
+import io
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -136,19 +137,33 @@ def collect(paths: Iterable[Path | str], out: Path, report: Report) -> list[tupl
 def plan(sources: list[tuple[Path, Path]], out: Path) -> list[tuple[Path, Path]]:
     """Where each picture is written: no two to the same file, and none to an input."""
     inputs = {source.resolve() for source, _ in sources}
-    targets, taken = {}, set()
+    names = distinct([name for _, name in sources], lambda name: (out / name).resolve() in inputs)
+    return [(source, out / name) for (source, _), name in zip(sources, names)]
+
+
+def distinct(names: list[Path], refused: Callable[[Path], bool] = lambda name: False) -> list[Path]:
+    """The names of the results: none twice, and none that is refused."""
+    found, taken = {}, set()
 
     def suffix(name: Path) -> str:
         return name.suffix if name.suffix.lower() in (".jpg", ".jpeg", ".webp") else ".png"
 
-    for source, name in sorted(sources, key=lambda s: suffix(s[1]) != s[1].suffix):  # kept names choose first
-        number, target = 1, out / name.with_suffix(suffix(name))
-        while str(target).casefold() in taken or target.resolve() in inputs:  # some file systems ignore case
+    for i in sorted(range(len(names)), key=lambda i: suffix(names[i]) != names[i].suffix):  # kept names choose first
+        number, name = 1, names[i].with_suffix(suffix(names[i]))
+        while str(name).casefold() in taken or refused(name):  # some file systems ignore case
             number += 1
-            target = out / numbered(name.with_suffix(suffix(name)), number)
-        taken.add(str(target).casefold())
-        targets[source] = target
-    return [(source, targets[source]) for source, _ in sources]
+            name = numbered(names[i].with_suffix(suffix(names[i])), number)
+        taken.add(str(name).casefold())
+        found[i] = name
+    return [found[i] for i in range(len(names))]
+
+
+def encoded(image: Image.Image, suffix: str) -> bytes:
+    """A picture in the format of a file's ending: PNG, WebP or JPEG."""
+    options = {".png": dict(format="PNG"), ".webp": dict(format="WEBP", quality=95)}
+    file = io.BytesIO()
+    image.save(file, **options.get(suffix.lower(), dict(format="JPEG", quality=95, subsampling=0)))
+    return file.getvalue()
 
 
 def save(image: Image.Image, path: Path) -> None:
@@ -158,10 +173,9 @@ def save(image: Image.Image, path: Path) -> None:
         OSError: if it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    options = {".png": dict(format="PNG"), ".webp": dict(format="WEBP", quality=95)}
     part = part_of(path)
     try:
-        image.save(part, **options.get(path.suffix.lower(), dict(format="JPEG", quality=95, subsampling=0)))
+        part.write_bytes(encoded(image, path.suffix))
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
