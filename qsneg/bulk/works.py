@@ -5,7 +5,6 @@ row = work(qsneg.load("day2sunset/cut"), "a.jpg", data)          # {"picture": P
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import pyarrow
 from PIL import Image

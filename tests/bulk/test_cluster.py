@@ -2,6 +2,7 @@
 
 import io
 import os
+import secrets
 import signal
 from pathlib import Path
 
@@ -27,7 +28,9 @@ def cluster(tmp_path_factory):
     """This machine with room for two actors beside Ray's own tasks."""
     from ray.data import DataContext
 
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(tmp_path_factory.mktemp("ray") / "token")  # not in the tester's home
+    token = tmp_path_factory.mktemp("ray") / "token"  # not in the tester's home, where Ray would make one
+    token.write_text(secrets.token_hex(32))
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
     ray.init(num_cpus=3, include_dashboard=False, object_store_memory=100 << 20, log_to_driver=False)
     DataContext.get_current().enable_progress_bars = False
     yield
