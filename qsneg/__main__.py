@@ -53,7 +53,8 @@ def translate(
     """Translate pictures, and folders of pictures recursively."""
     part = command_line.part(shard)
     if command_line.by_ray(engine, paths, parquet):
-        from qsneg.bulk.cluster import Translate, translate_address
+        from qsneg.bulk.cluster import translate_address
+        from qsneg.bulk.works import Translate
 
         work = Translate(size=size, margin=margin, white=white)
         report = translate_address(paths[0], checkpoint, out, work, device, precision, resume, part, parquet)
@@ -224,7 +225,8 @@ def inspect(
     """Look inside: entropies, anchors, contrast, negatives of one picture, as arrays and overlays; with Ray of many, as
     Parquet."""
     if command_line.by_ray(engine, [picture]):
-        from qsneg.bulk.cluster import Look, to_parquet
+        from qsneg.bulk.cluster import to_parquet
+        from qsneg.bulk.works import Look
 
         work = Look(size, white, layer, mode, anchors, seed)
         report = to_parquet(picture, checkpoint, out, work, device, precision)

@@ -4,7 +4,8 @@ Blocks of a page run in order, in one folder that holds what they take for grant
 says what stands in for what a test cannot have: `<!-- test: tiny -->` for hours (two steps, few and small pictures, by
 flags added to a command), `network` for other machines (an archive and a Hub on this one), `app` for an app that runs
 (one is started), `onnx` for an export (that is tests/sharing/test_onnx.py's), `installs` for an installation,
-`torchrun` for several processes (tests/training/test_processes.py's): every flag and value is understood.
+`torchrun` for several processes (tests/training/test_processes.py's), `parsed` for a cluster
+(tests/bulk/test_cluster.py's): every flag and value is understood.
 """
 
 import re
@@ -190,7 +191,12 @@ def installs(words: list[str]) -> None:
             pytest.fail(f"Nobody checks '{shlex.join(words)}'.")
 
 
-CHECKED = {"installs": installs, "torchrun": understood}
+def parsed(words: list[str]) -> None:
+    assert words[:3] == ["python", "-m", "qsneg"]
+    COMMANDS[words[3]].make_context(words[3], words[4:])
+
+
+CHECKED = {"installs": installs, "torchrun": understood, "parsed": parsed}
 
 
 def pass_through(_) -> bytes:

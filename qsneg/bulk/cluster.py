@@ -119,7 +119,7 @@ def to_parquet(
     if target.files():
         raise ValueError(f"There are files at '{out}' already: choose another --out.")
     apply(work, source, chosen, checkpoint, device, precision).write_parquet(target.path, filesystem=target.filesystem)
-    written = ray.data.read_parquet(target.path, filesystem=target.filesystem, columns=list(OUTCOME))
+    written = ray.data.read_parquet(target.path, filesystem=target.filesystem).select_columns(list(OUTCOME))
     return outcome(written.iter_batches(batch_format="pyarrow"), chosen, source)
 
 
