@@ -239,11 +239,7 @@ def app(checkpoints, tmp_path, monkeypatch):
 def test_commands_and_snippets_run(page, here, app, monkeypatch):
     names, trained = {}, []
     for marker, language, text in BLOCK.findall(page.read_text()):
-        assert marker in ("", "tiny", "network", "app", "onnx", "installs", "torchrun") and language in (
-            "",
-            "python",
-            "text",
-        )
+        assert marker in ("", "tiny", "network", "app", "onnx", *CHECKED) and language in ("", "python", "text")
         if marker == "onnx":
             monkeypatch.setattr(export, "to_onnx", pass_through)
             monkeypatch.setattr(export, "differences", lambda content, generator: {})
