@@ -177,6 +177,7 @@ def segmenter(
     scenes: Annotated[int, typer.Option(help="drawn scenes to train on")] = 1000,
     seed: Annotated[int, typer.Option(help="seed of everything random")] = 0,
     device: Device = "auto",
+    precision: Precision = "float32",
 ):
     """Train the segmentation network that judges translations of drawn scenes."""
     from qsneg.metrics.segmenter import SegmenterConfig, train
@@ -185,7 +186,8 @@ def segmenter(
         raise ValueError(
             f"'{out}' {'is already there' if out.exists() else 'does not end in .safetensors'}: choose another --out."
         )
-    card = train(SegmenterConfig(steps=steps, batch=batch, size=size, scenes=scenes, seed=seed, device=device), out)
+    settings = dict(steps=steps, batch=batch, size=size, scenes=scenes, seed=seed, device=device, precision=precision)
+    card = train(SegmenterConfig(**settings), out)
     print(f"Mean IoU on true pictures: {card['figures']['mean_iou']:.3f}. Written: {out}")
 
 
@@ -350,8 +352,9 @@ def bench(
     elif inspection:
         from qsneg.pages.speed import bench_pages
 
-        speed.bench_click(device=device, precision="float32" if precision == "auto" else precision)
-        bench_pages(device=device)
+        used = "float32" if precision == "auto" else precision
+        speed.bench_click(device=device, precision=used)
+        bench_pages(device=device, precision=used)
         speed.bench_entropy(device=device)
     else:
         speed.bench(size, width, rounds, device, profile, precision)

@@ -212,7 +212,8 @@ def no_picture(rng: random.Random) -> tuple[str, str, bytes]:
     noise = bytes(rng.randrange(256) for _ in range(200))
     cases = (b"", b"hello\n", noise, bytes(5000), b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0+", b"RIFF",
              b"<svg/>", b"PK\3\4" + noise, b"%PDF-1.4", b"GIF89a", b"BM", b"P6",
-             b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\0\0\0\x0cjP  \r\n\x87\n" + noise, b"\0\0\0\x1cftypavif" + noise)  # fmt: skip
+             b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\0\0\0\x0cjP  \r\n\x87\n" + noise,
+             b"\0\0\0\x1cftypavif" + noise)  # fmt: skip
     return "no picture", rng.choice(list(ENDINGS.values())), rng.choice(cases)
 
 

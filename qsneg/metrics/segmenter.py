@@ -52,6 +52,8 @@ class SegmenterConfig:
     # seed of everything random
     device: str = "auto"
     # auto, cuda, mps or cpu
+    precision: str = "float32"
+    # of the training: float32, bfloat16, or auto (bfloat16 where the hardware has it); it judges in float32
 
     def __post_init__(self):
         for name in ("steps", "batch", "scenes"):
@@ -150,9 +152,10 @@ def train(config: SegmenterConfig, path: Path | str, test: int = 200, progress: 
     Its figures are those on the first `test` test scenes of domain B.
 
     Raises:
-        ValueError: if the device is not there.
+        ValueError: if the device is not there, or the precision is unknown.
     """
     place = devices.pick(config.device)
+    context = devices.autocast(place, config.precision)
     torch.manual_seed(config.seed)
     net = Segmenter().to(place)
     optimiser = torch.optim.AdamW(net.parameters(), config.lr)
@@ -168,7 +171,8 @@ def train(config: SegmenterConfig, path: Path | str, test: int = 200, progress: 
         x, y = (from_bytes(pictures[chosen].to(place)), labels[chosen].to(place).long())
         if torch.rand(()) < 0.5:
             x, y = x.flip(-1), y.flip(-1)
-        loss = F.cross_entropy(net(x), y)
+        with context():
+            loss = F.cross_entropy(net(x).float(), y)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

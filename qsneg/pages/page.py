@@ -177,7 +177,7 @@ class ViewPage(Page):
     def head(self, looked: Looked, selection: Selection, title: str, size: int) -> str:
         view = looked.view
         width, height = view.source.size
-        text = f"<b>{title}</b>, inspected at {width} × {height} pixels."
+        text = f"<b>{title}</b>, inspected at {width} × {height} pixels in {view.precision}."
         if min(width, height) < size:
             text += (
                 f" The working size of {size} is reduced here, since attention compares every position with every "

@@ -52,17 +52,18 @@ def recorded() -> Recorded:
     return Recorded(steps, list(LAYERS), logs, random.integers(0, 48, (*shape, ANCHORS, 2)), [b""] * len(steps), b"")
 
 
-def views(width: int, device: str, size: int) -> dict[str, View]:
+def views(width: int, device: str, size: int, precision: str = "float32") -> dict[str, View]:
     """Random weights of the three methods and a random picture."""
     torch.manual_seed(0)
     picture, found = to_image(torch.rand(3, size, size) * 2 - 1), {}
     for method in ("cut", "qs-attn", "negcut"):
-        found[method] = observe(Translator(Weights.empty(ModelConfig(method=method, width=width)), device), picture)
+        weights = Weights.empty(ModelConfig(method=method, width=width))
+        found[method] = observe(Translator(weights, device, precision), picture)
     return found
 
 
-def bench_pages(width: int = 32, device: str = "auto", size: int = 256) -> None:
+def bench_pages(width: int = 32, device: str = "auto", size: int = 256, precision: str = "float32") -> None:
     """Print what every page costs, for three methods together."""
     print(f"\npages at {size}×{size}, layer 12, three methods: milliseconds of look and of rows")
-    for name, (look, rows) in seconds(views(width, device, size)).items():
+    for name, (look, rows) in seconds(views(width, device, size, precision)).items():
         print(f"{PAGES[name].title:16}{look * 1000:8.0f}{rows * 1000:8.0f}", flush=True)

@@ -32,6 +32,19 @@ def test_network_s_shapes_and_size():
     assert labels.shape == (5, 32, 32) and features.shape == (5, 64)
 
 
+def test_it_trains_in_the_precision_that_is_asked_for(tmp_path, monkeypatch):
+    seen, forward = set(), Segmenter.forward
+    watched = lambda self, x: seen.add(torch.is_autocast_enabled("cpu")) or forward(self, x)  # noqa: E731
+    monkeypatch.setattr(Segmenter, "forward", watched)
+    for precision, used in (("float32", False), ("bfloat16", True)):
+        config = SegmenterConfig(steps=1, batch=2, size=32, scenes=2, device="cpu", precision=precision)
+        seen.clear()
+        segmenter.train(config, tmp_path / f"{precision}.safetensors", test=2, progress=False)
+        assert used in seen and (used or seen == {False})
+    with pytest.raises(ValueError, match="Unknown precision"):
+        segmenter.train(SegmenterConfig(precision="half"), tmp_path / "no.safetensors")
+
+
 def test_training_learns_and_its_file_gives_the_network_back(tmp_path):
     folder = tmp_path / "checkpoints"
     path = folder / "segmenter.safetensors"

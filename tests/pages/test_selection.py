@@ -50,6 +50,7 @@ def test_the_head_says_what_is_reduced(seen):
     selection, page = Selection(layer=4, most=100).on((62, 41)), PAGES["anchors"]
     head = page.head(page.look(seen, selection), selection, "A family", 512)
     assert "local mode is shown" in head and "512 is reduced" in head and "<b>A family</b>" in head
+    assert "62 × 41 pixels in float32." in head
     assert "more than the 100 that" in head
     assert "local mode" not in PAGES["attention"].head(page.look(seen, selection), selection, "A family", 512)
 
