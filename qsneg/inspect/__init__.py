@@ -16,6 +16,7 @@ from qsneg.inspect.features import Grid, View, observe
 from qsneg.inspect.forces import WEIGHTINGS, Forces, forces, own_weighting
 from qsneg.inspect.inspection import Inspection, inspect
 from qsneg.inspect.one_query import Attended, Query, attended, neighbours, query
+from qsneg.inspect.what_if import WhatIf, on_pixels, what_if
 
 __all__ = [
     "WEIGHTINGS",
@@ -26,12 +27,15 @@ __all__ = [
     "Inspection",
     "Query",
     "View",
+    "WhatIf",
     "attended",
     "choose",
     "forces",
     "inspect",
     "neighbours",
     "observe",
+    "on_pixels",
     "own_weighting",
     "query",
+    "what_if",
 ]

@@ -5,5 +5,6 @@ from qsneg.pages.attention import Attention
 from qsneg.pages.film import Film
 from qsneg.pages.loss import Loss
 from qsneg.pages.negatives import Negatives
+from qsneg.pages.what_if import IfPage
 
-PAGES = {page.name: page for page in (Anchors(), Attention(), Negatives(), Loss(), Film())}
+PAGES = {page.name: page for page in (Anchors(), Attention(), Negatives(), Loss(), IfPage(), Film())}

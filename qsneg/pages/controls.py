@@ -64,10 +64,17 @@ class Layer(Control):
 
 
 class Number(Control):
-    """How many anchors: as many as the models' own patches, until it is chosen."""
+    """How many: as many as the models' own patches, until it is chosen."""
 
     def shown(self, selection: Selection, view: View) -> dict:
-        return {"value": selection.number or view.config.patches}
+        return {"value": getattr(selection, self.name) or selection.patches or view.config.patches}
+
+
+class Temperature(Control):
+    """τ in hundredths: the model's own, until it is chosen."""
+
+    def shown(self, selection: Selection, view: View) -> dict:
+        return {"value": selection.tau or max(1, round(100 * view.config.temperature))}
 
 
 class Whose(Control):

@@ -30,6 +30,10 @@ class Selection:
     method: str = ""  # where one is looked at alone; "": the first
     methods: tuple[str, ...] = ()  # those that are looked at
     gamma: int = 10  # of hDCE's weights
+    rivals: int = 0  # negatives, where they can be other than as trained; 0: `patches`
+    tau: int = 0  # hundredths; 0: the model's own temperature
+    away: int = 0  # of the hardest negatives
+    pixels: int = 0  # whether gradients are shown on pixels, too
     picture: int = 0  # of the film
     film_layer: int = 16
     film_scale: str = "by rank"
@@ -93,6 +97,9 @@ class Selection:
             ("number of neighbours", self.count, 1, 100),
             ("radius", self.radius, 0, 100),
             ("γ of hDCE", self.gamma, 10, 50),
+            ("number of negatives", self.rivals, 0, 4096),
+            ("temperature in hundredths", self.tau, 0, 100),
+            ("number taken away", self.away, 0, 100),
         ):
             if not least <= value <= most:
                 raise ValueError(f"The {name} must lie between {least} and {most}, not {value}.")

@@ -215,6 +215,10 @@ def test_every_control_sets_what_it_shows(app, subject):
         radius=1,
         picture=2,
         method="negcut",
+        rivals=30,
+        tau=20,
+        away=1,
+        pixels=1,
         gamma=20,
     )
     for page in app.pages:

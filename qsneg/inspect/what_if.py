@@ -1,0 +1,154 @@
+"""What if the loss had other negatives, fewer of them, or another temperature: the loss of every position, and how hard
+it pulls at the features, from features that are there.
+
+    found = what_if(view, layer=12, temperature=0.2, num=64)
+    found.loss, found.gradient, what_if(view, 12).loss      # H×W each; the last as trained
+    length, seconds = on_pixels(view, 12, (20, 31))         # one forward and backward of the encoder
+
+Positions are (row, column). All negatives weigh the same, as in CUT; those of NEGCUT are generated, those of QS-Attn at
+its attention layers gathered.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qsneg.config import check_mode
+from qsneg.image_io import to_tensor
+from qsneg.inspect.features import BLOCK, View
+from qsneg.inspect.inspection import compared, how_many
+from qsneg.losses import MASKED
+from qsneg.memory_limits import MIN_SIDE
+from qsneg.networks import tokens
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """The loss of every position under negatives that may be other than the trained ones."""
+
+    loss: np.ndarray  # H×W, nats
+    gradient: np.ndarray  # H×W, length of the gradient of each position's loss at the translation's feature there
+    negatives: int  # how many were left
+    hardest: np.ndarray  # indices of those taken away
+
+
+class Rivals:
+    """The negatives of a layer, n×K; and the positions that they have, n, or None for generated ones."""
+
+    def __init__(self, view: View, layer: int, num: int | None, seed: int, mode: str | None):
+        check_mode(mode := mode or view.config.attention)
+        if lacks := view.weights.lacks(negatives=True):
+            raise ValueError(lacks)
+        count = how_many(view, layer, num)
+        generated = view.negatives(layer, seed, count)
+        asked = None if generated is not None else compared(view, layer, mode, count, view.config.window, seed)
+        self.keys = generated.clone() if asked is None else asked.keys.clone()
+        self.at = None if asked is None else asked.at.clone()
+
+    def without_hardest(self, query: Tensor, index: int, count: int) -> Tensor:
+        """Take away the `count` negatives nearest to a query K at row-major position `index`; returns which."""
+        cosine = self.keys @ query
+        if self.at is not None:
+            cosine = cosine.masked_fill(self.at == index, -torch.inf)  # it is none of its own negatives
+        gone = cosine.topk(min(count, len(cosine) - 1)).indices
+        kept = torch.ones(len(cosine), dtype=torch.bool, device=cosine.device).index_fill(0, gone, False)
+        self.keys, self.at = self.keys[kept], None if self.at is None else self.at[kept]
+        return gone
+
+    def losses(self, query: Tensor, key: Tensor, index: Tensor, temperature: float) -> Tensor:
+        """The contrastive losses of queries m×K at row-major positions m, with positives m×K."""
+        others = query @ self.keys.T  # m×n
+        if self.at is not None:
+            others = others.masked_fill(self.at[None] == index[:, None], MASKED)
+        logits = torch.cat([(query * key).sum(-1, keepdim=True), others], dim=1) / temperature
+        return logits.logsumexp(1) - logits[:, 0]
+
+
+def what_if(
+    view: View,
+    layer: int,
+    position: tuple[int, int] = (0, 0),
+    num: int | None = None,
+    temperature: float | None = None,
+    away: int = 0,
+    seed: int = 0,
+    mode: str | None = None,
+) -> WhatIf:
+    """Losses and gradients of all positions.
+
+    Args:
+        position: the patch whose hardest negatives are taken away.
+        num: negatives; None: the model's patches. temperature: τ; None: the model's.
+        away: how many of the hardest are taken away; at least one negative stays.
+        seed: of random places and of NEGCUT's noise. mode: QS-Attn: how its negatives are selected.
+
+    Raises:
+        ValueError: if the position, the layer or a number is out of range, or the model lacks what losses need.
+    """
+    tau = view.config.temperature if temperature is None else temperature
+    if not 0 < tau < math.inf:
+        raise ValueError(f"The temperature must be a number above 0, not {temperature}.")
+    if away < 0:
+        raise ValueError(f"The number of negatives taken away must be at least 0, not {away}.")
+    index, shape = int(view.index(layer, position)), view.grid(layer).shape
+    key = "what if", layer, num, tau, away, index if away else None, seed, mode  # else the position does not matter
+
+    def make() -> list[Tensor]:
+        rivals = Rivals(view, layer, num, seed, mode)
+        gone = torch.empty(0, dtype=torch.long)
+        if away:
+            query = view.projected(layer, "result", torch.tensor([index], device=view.device))[0]
+            gone = rivals.without_hardest(query.clone(), index, away)
+        return [*pulls(view, layer, rivals, tau), gone, torch.tensor(len(rivals.keys))]
+
+    loss, length, gone, left = view.once(key, make)
+    return WhatIf(*(t.reshape(shape).cpu().numpy() for t in (loss, length)), int(left), gone.cpu().numpy())
+
+
+def pulls(view: View, layer: int, rivals: Rivals, temperature: float) -> tuple[Tensor, Tensor]:
+    """The loss of every position, and the length of its gradient at the translation's feature there: L each."""
+    losses, lengths, start, number = [], [], 0, view.number(layer)
+    source, result = (tokens(view.map(layer, which))[0] for which in ("source", "result"))  # L×C
+    for feature, other in zip(result.split(BLOCK), source.split(BLOCK)):
+        feature = feature.clone().requires_grad_()
+        with torch.no_grad():
+            key = view.heads(other.clone()[None], number)[0]
+        query = view.heads(feature[None], number)[0]
+        at = torch.arange(start, start + len(query), device=view.device)
+        loss = rivals.losses(query, key, at, temperature)
+        (gradient,) = torch.autograd.grad(loss.sum(), feature)  # each loss depends on its own feature alone
+        losses.append(loss.detach())
+        lengths.append(gradient.norm(dim=1))
+        start += len(query)
+    return torch.cat(losses), torch.cat(lengths)
+
+
+def on_pixels(
+    view: View,
+    layer: int,
+    position: tuple[int, int],
+    num: int | None = None,
+    temperature: float | None = None,
+    away: int = 0,
+    seed: int = 0,
+    mode: str | None = None,
+) -> tuple[np.ndarray, float]:
+    """The length of the gradient of one patch's loss at every pixel of the translation, H×W, and the seconds that it
+    took: one forward and backward of the encoder, without a margin. Arguments and errors are those of `what_if`."""
+    if min(view.result.size) < MIN_SIDE:
+        raise ValueError(f"The encoder needs a picture of at least {MIN_SIDE} pixels on its short side.")
+    start, index, number = time.perf_counter(), view.index(layer, position)[0], view.number(layer)
+    rivals, tau = Rivals(view, layer, num, seed, mode), temperature or view.config.temperature
+    key = view.projected(layer, "source", index).clone()
+    if away:
+        rivals.without_hardest(view.projected(layer, "result", index)[0].clone(), int(index), away)
+    pixels = to_tensor(view.result).to(view.device).requires_grad_()
+    features = view.weights.generator.encode(pixels, [layer])[0]
+    query = view.heads(tokens(features)[:, index], number)[0]
+    loss = rivals.losses(query, key, index, tau)
+    (gradient,) = torch.autograd.grad(loss.sum(), pixels)
+    return gradient[0].norm(dim=0).cpu().numpy(), time.perf_counter() - start

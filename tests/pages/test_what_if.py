@@ -1,0 +1,50 @@
+"""The What if page: what is shown beside what is trained."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from qsneg.inspect import what_if
+from qsneg.pages import PAGES
+from qsneg.pages.selection import Selection
+from tests.pages.conftest import METHODS
+
+PAGE = PAGES["what-if"]
+
+
+def looked(seen, **chosen):
+    selection = PAGE.fit(Selection(x=20, y=30, **chosen), seen)
+    found = PAGE.look(seen, selection)
+    return PAGE.rows(found, selection), PAGE.facts(found, selection)
+
+
+def test_as_trained_nothing_differs(seen):
+    rows, facts = looked(seen)
+    assert len(rows) == 2
+    for found in facts.values():
+        assert found["loss_mean_nats"] == found["loss_mean_nats_as_trained"]
+        assert found["negatives"] == 20 and found["temperature"] == 0.07 and not found["taken_away"]
+
+
+def test_what_is_chosen_is_shown(seen):
+    rows, facts = looked(seen, tau=50, rivals=9, away=1, seed=2)
+    for method in METHODS:
+        want = what_if(seen[method], 12, (7, 5), 9, 0.5, 1, 2, "global")
+        (panel,) = (p for p in rows[0].panels if p.key == method)
+        np.testing.assert_allclose(panel.map.values, np.clip(want.loss / panel.map.limits[1], 0, 1), atol=1e-6)
+        assert facts[method]["loss_here_nats"] == pytest.approx(float(want.loss[7, 5]))
+        assert facts[method]["negatives"] == 8 and facts[method]["temperature"] == 0.5
+        assert "8 negatives, as trained 20" in panel.words
+
+
+def test_pixels_are_only_asked_where_wanted(seen, monkeypatch):
+    rows, _ = looked(seen, pixels=1)
+    panels = {p.key: p for p in rows[2].panels if p.key in METHODS}
+    assert list(panels) == list(METHODS) and panels["cut"].map.values.shape == (41, 62)
+    assert panels["cut"].under.name == "result-cut" and " s." in panels["cut"].words
+    controls = {c.name: c for c in PAGE.controls}
+    selection = PAGE.fit(Selection(), seen)
+    assert controls["rivals"].shown(selection, seen["cut"]) == {"value": 20}
+    assert controls["tau"].shown(selection, seen["cut"]) == {"value": 7}
+    assert controls["tau"].shown(replace(selection, tau=30), seen["cut"]) == {"value": 30}
