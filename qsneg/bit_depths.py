@@ -23,7 +23,7 @@ from qsneg.picture_formats import FORMATS
 WHOLE = (1, 255, 65535)  # the white of floats, of 8 and of 16 bits where that range is in use
 HEAD = 1 << 16  # bytes of a file in which its header is looked for
 OVERSHOOT = 1.1  # resampling goes a little beyond white
-BITS_PER_SAMPLE, PHOTOMETRIC, DESCRIPTION, SAMPLE_FORMAT, GDAL_NODATA = 258, 262, 270, 339, 42113  # TIFF's tags
+BITS_PER_SAMPLE, PHOTOMETRIC, DESCRIPTION, PLANAR, SAMPLE_FORMAT, GDAL_NODATA = 258, 262, 270, 284, 339, 42113  # TIFF's
 RANGES = ((340, 341), (280, 281))  # and those of the least and the largest value: SMin, SMax; Min, Max
 LOW = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 # Pillow keeps the higher byte of 16-bit colours: read in the other byte order, it is the lower one that it keeps
@@ -118,8 +118,10 @@ def eight_bits(image: Image.Image, white: float | None = None) -> tuple[Image.Im
         ValueError: if `white` is not above black.
     """
     raw, head = deep_rawmode(image), file_head(image)
-    source = file_bytes(image) if raw else None
+    source, in_planes = file_bytes(image) if raw else None, mend_planes(image)
     image.load()
+    if in_planes and (white is not None or max(most for _, most in image.getextrema()) < 128):
+        raise ValueError("its colours of 16 bits lie in planes of their own: save it with the planes interleaved")
     if raw:
         colours = {"LA": 1, "RGB": 3, "RGBX": 3, "RGBA": 3, "CMYK": 4}[raw.split(";")[0]]
         dark = max(image.getchannel(i).getextrema()[1] for i in range(colours)) < 128
@@ -190,6 +192,17 @@ def deep_rawmode(image: Image.Image) -> str | None:
     arguments = image.tile[0][3] if getattr(image, "tile", None) else None
     raw = arguments if isinstance(arguments, str) else arguments[0] if arguments else None
     return raw if isinstance(raw, str) and re.fullmatch(r"(LA|RGBX?|RGBA|CMYK);16[BLN]", raw) else None
+
+
+def mend_planes(image: Image.Image) -> bool:
+    """Let Pillow read the planes of an uncompressed TIFF of 16 bits as such (it takes them for bytes, and stretches
+    the picture); whether there are any."""
+    tiles, is_deep = getattr(image, "tile", ()), tag(image, BITS_PER_SAMPLE) in [(16,) * n for n in (3, 4)]
+    if not tiles or tiles[0][0] != "raw" or tag(image, PLANAR) != 2 or not is_deep:
+        return False
+    order = {b"II": "L", b"MM": "B"}[image.tag_v2.prefix]
+    image.tile = [tile._replace(args=(f"{tile.args[0]};16{order}", *tile.args[1:])) for tile in tiles]
+    return True
 
 
 def file_head(image: Image.Image) -> bytes:

@@ -42,6 +42,7 @@ def look_through(folder: Path | str) -> tuple[list[Path], str]:
             continue
         seen.add((status.st_dev, status.st_ino))
         here = os.path.realpath(root)
+        folders.sort()  # of two links to one folder, the same on every machine
         for name in list(folders):
             there = os.path.realpath(os.path.join(root, name))
             above = Path(here).is_relative_to(there)

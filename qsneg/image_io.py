@@ -24,6 +24,7 @@ from qsneg.picture_formats import FORMATS
 MAX_PIXELS = 175_000_000  # above about this, Pillow refuses too
 SMALL = 64 << 20  # bytes for which it is not worth asking how much memory is free
 DECODER_BYTES = {"JPEG2000": 16, "AVIF": 12, "WEBP": 12, "HEIF": 12}  # per pixel, in the decoders themselves
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how such files begin
 CPU = torch.device("cpu")
 
 UPRIGHT = {  # the value of EXIF's orientation, 0x0112: what makes such a picture upright
@@ -80,6 +81,8 @@ def opened(path: Path | str, max_pixels: int | None = None, data: bytes | None =
         raise
     except UnidentifiedImageError:
         reason = f"it is none of {', '.join(FORMATS)}, or it is damaged"
+        if path.open("rb").read(4) in TIFF:
+            reason = "it is a TIFF of a kind that is not read, such as colours in floats: save it with 8 or 16 bits"
     except Image.DecompressionBombError:
         reason = f"it has more than {MAX_PIXELS / 1e6:.0f} megapixels, so make it smaller first"
         raise TooManyPixels(f"'{path}' cannot be read as a picture: {reason}.") from None

@@ -152,3 +152,40 @@ def test_a_file_s_own_note_is_not_ours(tmp_path):
     assert read(tmp_path / "a.png").info == {} and upright_rgb(Image.open(tmp_path / "a.png")).info == {}
     noted = upright_rgb(Image.fromarray((RAMP * 99).astype(np.uint16)))
     assert upright_rgb(noted.resize((9, 9))).info == noted.info != {}
+
+
+def planes(values, order):
+    """An uncompressed TIFF of colours H×W×3 in planes of their own, 16 bits each."""
+    height, width, count = values.shape
+    data = values.transpose(2, 0, 1).astype(f"{order}u2").tobytes()
+    size, end = height * width * 2, 8 + len(data)
+    after = end + 2 + 12 * 9 + 4
+    entries = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 3, after), (259, 3, 1, 1), (262, 3, 1, 2),
+               (273, 4, 3, after + 6), (277, 3, 1, count), (279, 4, 3, after + 18), (284, 3, 1, 2)]  # fmt: skip
+    made = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", end) + data
+    made += struct.pack(f"{order}H", len(entries))
+    for tag, kind, number, value in entries:
+        short = kind == 3 and number == 1
+        made += struct.pack(f"{order}HHI" + ("HH" if short else "I"), tag, kind, number, value, *[0] * short)
+    offsets = [8 + size * n for n in range(3)]
+    return made + struct.pack(f"{order}I3H3I3I", 0, 16, 16, 16, *offsets, size, size, size)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_planes_of_sixteen_bits_are_no_bytes(tmp_path, order):
+    ramp = np.linspace(0, 65535, 60).astype(np.uint16)[None].repeat(40, 0)
+    (tmp_path / "a.tif").write_bytes(planes(np.stack([ramp, ramp[:, ::-1], ramp // 2], -1), order))
+    picture = np.asarray(read(tmp_path / "a.tif"))
+    assert np.abs(picture[7, :, 0] - np.linspace(0, 255, 60)).max() <= 1
+    assert np.abs(picture[7, :, 1] - np.linspace(255, 0, 60)).max() <= 1 and picture[:, :, 2].max() == 127
+    (tmp_path / "a.tif").write_bytes(planes(np.stack([ramp // 16] * 3, -1), order))
+    with pytest.raises(ValueError, match="planes of their own: save it with the planes interleaved"):
+        read(tmp_path / "a.tif")
+
+
+def test_tiffs_that_are_not_read_are_named(tmp_path):
+    """Colours in floats: Pillow does not know the mode."""
+    data = planes(np.zeros((4, 4, 3), np.uint16), "<")
+    (tmp_path / "a.tif").write_bytes(data.replace(struct.pack("<3H", 16, 16, 16), struct.pack("<3H", 32, 32, 32)))
+    with pytest.raises(ValueError, match="a TIFF of a kind that is not read"):
+        read(tmp_path / "a.tif")
