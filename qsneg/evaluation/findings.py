@@ -17,6 +17,7 @@ INTRO = (
     "negatives of either kind, are as many as the model's own patches. Models trained on photographs are looked at "
     "outside their own domain here."
 )
+OLDER = "Studies of an older version, with 256 anchors and in-image negatives and generated ones 128, are among them."
 
 
 def read_studies(folder: Path | str) -> dict[str, dict]:
@@ -121,7 +122,7 @@ def findings(folder: Path | str) -> str:
     scenes = max(s["scenes"] for s in studies.values())
     text = [
         "## Do the papers' claims hold?\n",
-        f"{INTRO} {scenes} scenes for each model.\n",
+        f"{INTRO} {scenes} scenes for each model. {'' if all('count' in s for s in studies.values()) else OLDER}\n",
         anchors_found(studies),
         negatives_found(studies),
     ]

@@ -49,6 +49,10 @@ def test_findings(tmp_path):
     assert "| fam/cut | 2.00 ± 0.10 | 2.00 ± 0.10 | 1.30 ± 0.10 |" in text and "| largest norm 12, animals |" in text
     assert "Of 1 layers of 1 model, generated negatives are on average more similar to the query than as many" in text
     assert "| fam/negcut | 4 | 0.60 | 0.30 | 0.90 | 50% | 50% |" in text
+    assert "generated ones 128" in text  # these tables are of an older version: they do not state their counts
+    (tmp_path / "fam" / "cut.study.json").write_text(json.dumps(study(2.0, None) | {"count": 64}))
+    (tmp_path / "fam" / "negcut.study.json").write_text(json.dumps(study(0.5, 0.6) | {"count": 64}))
+    assert "generated ones 128" not in findings(tmp_path)
     assert text.count("<details>") == 2 and "a reason tested" in text and "lag" not in text
 
 
