@@ -5,6 +5,8 @@ model = qsneg.load("horse2zebra-drawn/cut")     # a name under checkpoints/, a p
 result = model.translate(image)                 # PIL image in, PIL image out
 """
 
+import sys
+
 __version__ = "0.1.0"
 __all__ = ["Translator", "load"]
 
@@ -12,6 +14,9 @@ __all__ = ["Translator", "load"]
 def __getattr__(name: str):  # so that `import qsneg` is quick: torch is imported when it is needed
     if name in __all__:
         from qsneg import translate
+
+        if "IPython" in sys.modules:
+            import qsneg.rendering.notebook  # noqa: F401 (results draw themselves)
 
         return getattr(translate, name)
     raise AttributeError(f"module 'qsneg' has no attribute '{name}'")

@@ -12,7 +12,7 @@ All weights need only features that are there: any model can be asked "how would
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -42,6 +42,8 @@ class Forces:
     probability: float  # the positive's, e^{q·k⁺/τ} over the sum of it and all w_j e^{q·k_j/τ}
     loss: float  # nats
     pull: float  # length of the loss's gradient with respect to the query, in units of 1/τ
+    layer: int
+    view: View = field(repr=False, compare=False)  # what it was read from
 
     @property
     def effective(self) -> float:
@@ -120,6 +122,8 @@ def forces(
         float((positive / tau - total).exp()),
         float(denominator - positive / tau),
         float(pull),
+        layer,
+        view,
     )
 
 

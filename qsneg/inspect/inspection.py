@@ -7,7 +7,7 @@ Negatives of every kind are equally many wherever they are compared: the model's
 is asked for; never more than the layer has positions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +46,7 @@ class Inspection:
     negatives: np.ndarray | None = None  # M×K, NEGCUT's generated negatives
     nearest: np.ndarray | None = None  # M×2, the source position most similar to each: a look-up, not an origin
     diversity: float | None = None  # mean absolute difference of the two halves of the negatives
+    view: View | None = field(default=None, repr=False, compare=False)  # what it was read from
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The fields that are arrays and present, by name."""
@@ -93,23 +94,24 @@ def inspect(
     rank = torch.empty_like(order).scatter_(0, order, torch.arange(length, device=order.device))
     drawn = methods.Draws(seed).positions(layer, length, num)
 
-    def field(t: Tensor) -> np.ndarray:
+    def as_map(t: Tensor) -> np.ndarray:
         return t.reshape(grid.shape).cpu().numpy()
 
-    found = {} if view.weights.lacks(negatives=True) else contrasts(view, layer, mode, count, window, seed, field)
+    found = {} if view.weights.lacks(negatives=True) else contrasts(view, layer, mode, count, window, seed, as_map)
     keys = length if mode == "global" else min(window, grid.shape[0]) * min(window, grid.shape[1])
     return Inspection(
         layer,
         mode,
         grid,
-        field(nats),
-        field(log),
-        field(rank),
+        as_map(nats),
+        as_map(log),
+        as_map(rank),
         places(order[:num], grid.shape),
         places(drawn, grid.shape),
         int((nats == 0).sum()),
         keys,
         **found,
+        view=view,
     )
 
 
@@ -130,15 +132,15 @@ def places(index: Tensor, shape: tuple[int, int]) -> np.ndarray:
     return np.stack(np.unravel_index(index.cpu().numpy(), shape), axis=1)
 
 
-def contrasts(view: View, layer: int, mode: str, count: int, window: int, seed: int, field) -> dict:
-    """The fields of `Inspection` that need heads; `field` makes an H×W array of L values."""
+def contrasts(view: View, layer: int, mode: str, count: int, window: int, seed: int, as_map) -> dict:
+    """The fields of `Inspection` that need heads; `as_map` makes an H×W array of L values."""
     shape, tau = view.grid(layer).shape, view.config.temperature
     asked, generated = compared(view, layer, mode, count, window, seed), view.negatives(layer, seed, count)
     rivals = (asked.keys, asked.at) if generated is None else (generated, None)
     similarity, loss = contrast(view, layer, *rivals)
     queries, keys, made = (t if t is None else t[None] for t in (asked.queries, asked.keys, generated))
     trained = patch_nce(queries, keys, made, tau, reduction="none", **push(view.config, queries, keys))[0]
-    found = {"similarity": field(similarity), "loss": field(loss), "probability": field((-loss).exp())}
+    found = {"similarity": as_map(similarity), "loss": as_map(loss), "probability": as_map((-loss).exp())}
     found |= {"asked": places(asked.at, shape), "asked_loss": trained.cpu().numpy()}
     if asked.giver is not None:
         found |= {"giver": places(asked.giver, shape), "given": asked.given.cpu().numpy()}

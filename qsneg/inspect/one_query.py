@@ -5,7 +5,7 @@ from qsneg.inspect import observe, query
 found = query(observe(qsneg.load("day2sunset/negcut"), image), layer=12, position=(20, 31))
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +34,8 @@ class Query:
     generated_at: np.ndarray | None  # n×2, the source position nearest to each: a look-up, not an origin
     shares: dict[str, float]  # of the denominator of the loss, were all three groups in it: they sum to 1
     points: dict[str, np.ndarray]  # first two principal components: "query" and "positive" 2, the negatives n×2
+    layer: int
+    view: View = field(repr=False, compare=False)  # what it was read from
 
 
 @torch.inference_mode()
@@ -70,6 +72,8 @@ def query(
         places(view.nearest_negatives(layer, seed, count), shape) if "generated" in cosines else None,
         shares(cosines, view.config.temperature),
         components(rivals.query, rivals.groups),
+        layer,
+        view,
     )
 
 

@@ -11,7 +11,7 @@ its attention layers gathered.
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -34,6 +34,8 @@ class WhatIf:
     gradient: np.ndarray  # H×W, length of the gradient of each position's loss at the translation's feature there
     negatives: int  # how many were left
     hardest: np.ndarray  # indices of those taken away
+    layer: int
+    view: View = field(repr=False, compare=False)  # what it was read from
 
 
 class Rivals:
@@ -106,7 +108,7 @@ def what_if(
         return [*pulls(view, layer, rivals, tau), gone, torch.tensor(len(rivals.keys))]
 
     loss, length, gone, left = view.once(key, make)
-    return WhatIf(*(t.reshape(shape).cpu().numpy() for t in (loss, length)), int(left), gone.cpu().numpy())
+    return WhatIf(*(t.reshape(shape).cpu().numpy() for t in (loss, length)), int(left), gone.cpu().numpy(), layer, view)
 
 
 def pulls(view: View, layer: int, rivals: Rivals, temperature: float) -> tuple[Tensor, Tensor]:

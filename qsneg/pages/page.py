@@ -110,7 +110,8 @@ class Page:
         """Everything on the page as files by name (see `qsneg.rendering.report`)."""
         out = report.pictures(self.rows(looked, selection))
         out |= {f"{method}/arrays.npz": arrays for method, arrays in self.arrays(looked, selection).items()}
-        return out | {"summary.json": self.facts(looked, selection)}
+        facts = self.facts(looked, selection)
+        return out | {"summary.json": facts, "numbers.csv": facts}
 
 
 class ViewPage(Page):

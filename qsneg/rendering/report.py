@@ -5,16 +5,19 @@ found |= {"cut/arrays.npz": {"loss": array}, "summary.json": {"layer": 12}}
 write(found, Path("seen")), zipped(found)
 """
 
+import csv
 import io
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from qsneg.rendering import overlays, plots
 from qsneg.rendering.rows import Row
+
+LISTED = 10  # values of a list that stand in a table
 
 
 def pictures(rows: Iterable[Row]) -> dict:
@@ -35,16 +38,41 @@ def pictures(rows: Iterable[Row]) -> dict:
 
 
 def encoded(name: str, value) -> bytes:
-    """One file by the ending of its name: png of an Image, npz of arrays by name, json of anything plain, or text."""
+    """One file by the ending of its name: png of an Image, npz of arrays by name, json of anything plain, csv of
+    numbers by method, or text."""
     if name.endswith(".png"):
         value.save(data := io.BytesIO(), "PNG", compress_level=4)
         return data.getvalue()
     if name.endswith(".npz"):
         np.savez_compressed(data := io.BytesIO(), **value)
         return data.getvalue()
+    if name.endswith(".csv"):
+        return table(value).encode()
     if name.endswith(".json"):
         return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
     return value.encode()
+
+
+def table(facts: dict) -> str:
+    """Numbers by method as CSV: a line for each, with the names on the way to it; longer lists are in the arrays."""
+    file = csv.writer(text := io.StringIO(), lineterminator="\n")
+    file.writerow(("method", "quantity", "value"))
+    for method, found in facts.items():
+        file.writerows((method, name, value) for name, value in flat(found))
+    return text.getvalue()
+
+
+def flat(found, name: str = "") -> Iterator[tuple[str, object]]:
+    """The single numbers and words in nested objects and short lists, by dotted names."""
+    if isinstance(found, dict):
+        parts = found.items()
+    elif isinstance(found, (list, tuple)):
+        parts = enumerate(found) if len(found) <= LISTED else ()
+    else:
+        yield name, found
+        return
+    for key, value in parts:
+        yield from flat(value, f"{name}.{key}" if name else str(key))
 
 
 def zipped(files: dict) -> bytes:

@@ -109,6 +109,8 @@ def test_everything_on_a_page_fits_in_a_zip(seen, name):
         assert pictures and all(Image.open(io.BytesIO(archive.read(n))).width > 16 for n in pictures)
         assert np.load(io.BytesIO(archive.read(f"{method}/arrays.npz"))).files
     assert set(json.loads(archive.read("summary.json"))) == set(METHODS)
+    lines = archive.read("numbers.csv").decode().splitlines()
+    assert {line.split(",")[0] for line in lines[1:]} == set(METHODS) and len(lines) > 3 * len(METHODS)
     assert report.zipped(page.files(found, selection)) == data
 
 
