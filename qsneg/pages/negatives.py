@@ -81,8 +81,8 @@ class Negatives(ViewPage):
             forces.papers_row(looked, selection),
             looked.row(
                 f"How similar every patch is, layer {selection.layer}",
-                f"The cosine of the query to all positions of the source. Open dots: {number} in-image negatives, as "
-                "many as generated ones. Of QS-Attn they are its anchors, tied to the positions that give most to "
+                f"The cosine of the query to all positions of the source. Open dots: in-image negatives, {number} as "
+                "there are generated ones. Of QS-Attn they are its anchors, tied to the positions that give most to "
                 "what is gathered there. Triangles: the nearest patch to each generated negative, larger where several "
                 "share it.",
                 self.places(looked, selection),

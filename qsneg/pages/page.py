@@ -137,10 +137,12 @@ class ViewPage(Page):
         return f"layer-{selection.layer}"
 
     def prepare(self, seen: dict[str, View], selection: Selection) -> Iterator[str]:
-        able, _ = self.split(seen, selection)
-        for number, (method, view) in enumerate(able.items(), 1):
-            yield f"{title_of(method)}: reading layer {selection.layer}, {number} of {len(able)}"
+        key = "prepared", self.name, *selection.slow
+        left = {method: view for method, view in self.split(seen, selection)[0].items() if key not in view.kept}
+        for number, (method, view) in enumerate(left.items(), 1):
+            yield f"{title_of(method)}: reading layer {selection.layer}, {number} of {len(left)}"
             self.prepare_one(view, selection)
+            view.kept[key] = []
 
     def look(self, seen: dict[str, View], selection: Selection) -> Looked:
         able, absent = self.split(seen, selection)

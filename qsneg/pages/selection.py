@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from qsneg.config import check_mode
 from qsneg.inspect import Grid, View
 
+SLOW = "layer", "mode", "method"  # what takes a while when it is another
 SCALES = ("linear", "logarithmic", "by rank")
 
 
@@ -48,7 +49,7 @@ class Selection:
     @property
     def slow(self) -> tuple[int, str, str]:
         """What takes a while when it is another: layer, mode, and the method that is looked at alone."""
-        return self.layer, self.mode, self.method
+        return tuple(getattr(self, name) for name in SLOW)
 
     def at(self, x: float, y: float) -> "Selection":
         """The query moved to a pixel."""

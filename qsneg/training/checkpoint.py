@@ -54,12 +54,13 @@ def read(out: Path | str) -> dict:
         raise ValueError(f"There is nothing to resume in '{out}': no {NAME}. Start the run without --resume.")
     try:
         with zipfile.ZipFile(path) as file:
-            changed = file.testzip()
-        state = None if changed else torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # zipfile's, pickle's and torch's errors, ValueErrors among them
+            if changed := file.testzip():
+                raise damaged(path, f"the checksum of {changed} is another")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except ValueError:
+        raise
+    except Exception as error:  # zipfile's, pickle's and torch's errors
         raise damaged(path, type(error).__name__) from None
-    if changed:
-        raise damaged(path, f"the checksum of {changed!r:.80} is another")
     if not isinstance(state, dict):
         raise foreign(path, "it holds no run")
     for name, kind in (KINDS | OPTIONAL).items():

@@ -27,15 +27,17 @@ from qsneg.rendering import sample_pictures
 from qsneg.ui import limits, texts
 from qsneg.ui.about import about
 from qsneg.ui.compare import ComparePage, steps, subject
-from qsneg.ui.components import PRIVATE, STATIC, script, stored
+from qsneg.ui.components import LINE, PRIVATE, STATIC, script, stored
 from qsneg.ui.controls import Controls
 from qsneg.ui.disk import DISK, Uploads
 from qsneg.ui.endpoints import Endpoints
 from qsneg.ui.feature_cache import Views
 from qsneg.ui.guarded import Guarded, Sentences
+from qsneg.ui.inner_pages import HIDDEN, Bases, InnerPage
 from qsneg.ui.inner_pages import PAGES as ONE_AT_A_TIME
-from qsneg.ui.inner_pages import Bases, InnerPage
+from qsneg.ui.line import Wish
 from qsneg.ui.models import Models
+from qsneg.ui.outdated import Outdated
 from qsneg.ui.own_panel import OwnWeights
 from qsneg.ui.selection import Visit
 from qsneg.ui.uploads import Refused
@@ -67,12 +69,15 @@ class App:
                 with gr.Column(elem_id="controls", scale=0, min_width=300):
                     self.controls = Controls(models, self.visit, picture, family, refused)
                     self.own = OwnWeights(self.controls)
-                with gr.Column(elem_id="pages", min_width=300), gr.Tabs() as tabs:
-                    with gr.Tab("Compare", id="compare") as first:
-                        self.compare = ComparePage(models, self.visit, self.controls, comparison)
-                    self.pages = [InnerPage(p, self.views, self.visit, bases[p.pictures_of]) for p in PAGES.values()]
-                    with gr.Tab("About", id="about"):
-                        gr.Markdown(about(models), elem_id="about")
+                with gr.Column(elem_id="pages", min_width=300):
+                    self.outdated = Outdated(models, self.visit, self.controls)
+                    with gr.Tabs() as tabs:
+                        with gr.Tab("Compare", id="compare") as first:
+                            self.compare = ComparePage(models, self.visit, self.controls, comparison)
+                        pages = PAGES.values()
+                        self.pages = [InnerPage(p, self.views, self.visit, bases[p.pictures_of]) for p in pages]
+                        with gr.Tab("About", id="about"):
+                            gr.Markdown(about(models), elem_id="about")
             cards.click(lambda: gr.Tabs(selected="about"), None, tabs, queue=False, **PRIVATE)
             first.select(lambda: "compare", None, self.visit.tab, queue=False, **PRIVATE)
             demo.load(None, js=script("fold.js"), **PRIVATE)
@@ -85,17 +90,31 @@ class App:
         """What happens when; after a translation the page that is looked at follows."""
         self.controls.wire()
         self.own.wire()
+        self.outdated.wire()
         told = {c.control.name: c.control.tooltip for page in self.pages for c in page.controls if c.control.tooltip}
         for page in self.pages:
             page.wire(script("tooltips.js", texts=told))
-        inputs = [self.visit.tab, *(part for page in self.pages for part in page.inputs)]
+        inputs = [self.visit.looking, self.visit.tab, *(part for page in self.pages for part in page.inputs)]
         outputs = list(dict.fromkeys(part for page in self.pages for part in page.outputs))
+        places = [page.status.place for page in self.pages]
+        wanted = [self.visit.looking, self.visit.tab, self.visit.subject, self.visit.selection]
         for translated in self.compare.wire():
-            translated.then(self.refresh, inputs, outputs, **ONE_AT_A_TIME)
+            made = translated.then(self.made, wanted, places, **LINE, **HIDDEN)
+            made.then(self.refresh, inputs, outputs, trigger_mode="multiple", **ONE_AT_A_TIME)
 
-    def refresh(self, tab, *values) -> Iterator[dict]:
-        """Fill the page whose tab is open."""
-        yield {self.visit.tab: tab}
+    def made(self, looking: Wish, tab, subject, selection) -> Iterator[dict]:
+        """Make what the page needs whose tab is open."""
+        yield gr.skip()
+        looking.make()
+        for page in self.pages:
+            if page.page.name == tab:
+                yield from page.made(looking, subject, selection)
+
+    def refresh(self, looking: Wish, tab, *values) -> Iterator[dict]:
+        """Fill the page whose tab is open, once everything is made."""
+        yield gr.skip()
+        if not looking.is_fulfilled:
+            return
         for number, page in enumerate(self.pages):
             if page.page.name == tab:
                 count = len(page.inputs)
@@ -149,7 +168,7 @@ def main() -> None:
         )
     except ValueError as error:
         parser.error(str(error))
-    demo = App(models).build()
+    demo = App(models).build().queue(max_size=limits.QUEUED)
     models.warm_up()
     has_mcp = importlib.util.find_spec("mcp") is not None
     try:

@@ -17,8 +17,10 @@ from qsneg.rendering import sample_pictures
 from qsneg.rendering.colormaps import colour_of, title_of
 from qsneg.rendering.sheets import Column, columns
 from qsneg.ui import texts
-from qsneg.ui.components import BARE, FILES, MODEL, PRIVATE, Picture, script, sentence, stored
+from qsneg.ui.components import BARE, FILES, LINE, PRIVATE, Picture, script, sentence, stored
 from qsneg.ui.controls import Controls
+from qsneg.ui.figures import WIDE
+from qsneg.ui.line import Wish
 from qsneg.ui.models import Models, Result
 from qsneg.ui.own_weights import OWN
 from qsneg.ui.selection import Subject, Visit
@@ -35,6 +37,12 @@ class Comparison:
     source: Image.Image
     results: tuple[Result, ...]
     counterpart: Image.Image | None
+    note: str = ""  # on how far the picture was enlarged
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether its pictures stand below each other, since side by side they would be low."""
+        return self.source.width > WIDE * self.source.height
 
     @property
     def seconds(self) -> float:
@@ -63,7 +71,7 @@ def compare(
     shown = source.at(size)
     shown = shown if shown.size == shape else shown.resize(shape, Image.Resampling.LANCZOS)
     used = f"{device.describe(models.device)}, {models.precision}"
-    yield Comparison(family, size, used, shown, tuple(results), counterpart)
+    yield Comparison(family, size, used, shown, tuple(results), counterpart, source.enlarged(size))
 
 
 def pictures(comparison: Comparison) -> Iterator[tuple[str, str, Image.Image]]:
@@ -93,9 +101,9 @@ def summary(comparison: Comparison) -> str:
     title = title_of(OWN) if own else texts.family_title(comparison.family)
     line = (
         f"<b>{html.escape(title)}</b>, {width} × {height} pixels: {methods} in "
-        f"{comparison.seconds:.2f} s on {html.escape(comparison.device)}."
+        f"{comparison.seconds:.2f} s on {html.escape(comparison.device)}. {comparison.note}"
     )
-    return f'<p class="summary">{line}</p>'
+    return f'<p class="summary{" wide" * comparison.is_wide}">{line.strip()}</p>'
 
 
 class Shown:
@@ -204,11 +212,16 @@ class ComparePage:
             values |= card.update(shown)
         return values | self.wipe.update(shown, right)
 
-    def run(self, path, family, methods, size, right, own):
-        """Translate: the step at work while it works, then the cards; or what is wrong, and the last result stays."""
-        controls, token = self.controls, own[0] if own else ""
+    def run(self, wish: Wish, path, family, methods, size, right, own):
+        """Translate, if that is still the wish: the place in the line, the step at work, then the cards; or what is
+        wrong, and the last result stays."""
+        yield gr.skip()
+        controls, token, number = self.controls, own[0] if own else "", wish.take()
+        if number is None:
+            return
         try:
-            for step in steps(self.models, path, family or (own and OWN), methods, size, token):
+            work = steps(self.models, path, family or (own and OWN), methods, size, token)
+            for step in self.models.line.served(work, lambda: wish.number == number):
                 if isinstance(step, str):
                     yield controls.told() | controls.busy(step)
                 else:
@@ -216,21 +229,22 @@ class ComparePage:
                     done = controls.told() | controls.idle() | {self.visit.subject: found}
                     yield done | self.update(Shown(step), right)
         except Refused as refusal:
-            yield controls.told(refusal) | controls.idle()
+            if wish.number == number:
+                yield controls.idle() | controls.told(refusal)
+        if wish.is_dropped:  # what was said meanwhile may have come after the answer to Stop
+            yield controls.idle()
 
     def wire(self) -> list:
         """What happens when; returns the events after which there is something else to look into."""
         controls = self.controls
-        inputs = [controls.picture, controls.family, controls.methods, controls.size, self.wipe.right, self.visit.own]
+        inputs = [self.visit.wish, controls.picture, controls.family, controls.methods, controls.size]
+        inputs += [self.wipe.right, self.visit.own]
         mine = [self.summary, self.save, self.wipe.row, self.wipe.ends, self.wipe.slider, self.wipe.right]
         cards = [part for card in self.cards for part in (card.column, card.head, card.picture)]
         outputs = [*controls.parts(), self.visit.subject, *mine, *cards]
-        run = dict(fn=self.run, inputs=inputs, outputs=outputs, **MODEL, **PRIVATE)
-        run |= dict(show_progress="minimal", show_progress_on=[controls.status.place])
-        running = [controls.go.click(**run), controls.example_chosen().then(**run)]
-        controls.stop.click(controls.idle, None, controls.idle_parts(), cancels=running, queue=False, **PRIVATE)
+        run = dict(fn=self.run, inputs=inputs, outputs=outputs, show_progress="hidden", **LINE, **PRIVATE)
         self.wipe.wire()
-        return running
+        return [asked.then(**run) for asked in controls.asked()]
 
 
 def steps(
@@ -248,4 +262,5 @@ def steps(
 def subject(models: Models, path: str, comparison: Comparison, own: str = "") -> Subject:
     """What the other pages look at: the picture, models and size of a comparison."""
     methods = tuple(result.method for result in comparison.results)
+    own = own if OWN in methods else ""
     return Subject(path, models.sources.read(path).digest, comparison.family, methods, comparison.size, own)

@@ -12,11 +12,14 @@ from PIL import Image, PngImagePlugin
 from qsneg.pages.controls import Control
 from qsneg.rendering import sample_pictures
 from qsneg.ui import texts
+from qsneg.ui.arguments import methods_of
 from qsneg.ui.disk import DISK
 from qsneg.ui.uploads import Refused
 
-MODEL = dict(concurrency_id="model", concurrency_limit=1)  # the one queue of everything that uses a model
+MODEL = dict(concurrency_id="model", concurrency_limit=1)  # endpoints' calls; one of them is in `Models.line`
+LINE = dict(concurrency_limit=None, trigger_mode="multiple")  # visitors, who wait in `Models.line`
 PRIVATE = dict(api_visibility="private")
+AT_ONCE = PRIVATE | dict(queue=False, show_progress="hidden", trigger_mode="multiple")  # what waits for nobody
 FILES = dict(type="filepath", image_mode=None, format="png")  # pictures come and go as files
 BARE = dict(show_label=False, container=False, interactive=False)
 UNEXPECTED = "Something went wrong on the server, which has logged it: try again, or try another picture."
@@ -54,6 +57,15 @@ class Track(gr.Slider):  # what is typed into its field may lie outside
 
 class Choice(gr.Dropdown):
     is_template, preprocess = True, unread
+
+
+class Ticks(gr.CheckboxGroup):
+    """Methods to tick: another family may have come since they were ticked, so `Models.check` says which are none."""
+
+    is_template = True
+
+    def preprocess(self, payload):
+        return methods_of(payload)
 
 
 class Message:

@@ -9,7 +9,8 @@ from qsneg.rendering.colormaps import title_of
 from qsneg.rendering.sample_pictures import Example
 from qsneg.ui import limits, texts
 from qsneg.ui.arguments import numbers, whole
-from qsneg.ui.components import FILES, PRIVATE, Message, Picture, script, stored
+from qsneg.ui.components import AT_ONCE, FILES, PRIVATE, Message, Picture, Ticks, script, stored
+from qsneg.ui.line import Wish
 from qsneg.ui.models import Models, listed
 from qsneg.ui.own_weights import OWN
 from qsneg.ui.selection import Visit
@@ -35,7 +36,7 @@ class Controls:
             self.message("family", refusal)
             present = models.families().get(family, [])
             choices = [(title_of(m), m) for m in present]
-            self.methods = gr.CheckboxGroup(choices, value=present, label="Methods", elem_id="methods")
+            self.methods = Ticks(choices, value=present, label="Methods", elem_id="methods")
             self.message("methods", refusal)
             label = "Working size, pixels of the short side"
             self.size = gr.Radio(limits.OFFERED, value=limits.OFFERED[0], label=label, elem_id="size")
@@ -48,15 +49,27 @@ class Controls:
         self.messages.append(Message(about, refusal))
 
     def told(self, refusal: Refused | None = None) -> dict:
-        """The messages: only that of a refusal is there."""
+        """The messages: only that of a refusal is there, under the button if it is about none of the controls."""
         values = {}
         for message in self.messages:
             is_about = refusal is not None and refusal.control == message.about
             values |= message.refused(str(refusal)) if is_about else message.cleared()
+        if refusal is not None and refusal.control not in [message.about for message in self.messages]:
+            values |= self.status.refused(str(refusal))
         return values
 
     def busy(self, step: str) -> dict:
         return {self.go: gr.update(visible=False), self.stop: gr.update(visible=True)} | self.status.at_work(step)
+
+    def ask(self, wish: Wish) -> dict:
+        """Translate was pressed, or an example: from here on it can be stopped."""
+        wish.make()
+        return self.told() | self.busy("Starting.")
+
+    def leave_off(self, wish: Wish) -> dict:
+        """Stop was pressed: what is at work comes to nothing."""
+        wish.drop()
+        return self.idle()
 
     def idle(self) -> dict:
         return {self.go: gr.update(visible=True), self.stop: gr.update(visible=False)} | self.status.cleared()
@@ -102,13 +115,16 @@ class Controls:
         kept = [method for method in methods or [] if method in present] or present
         return gr.CheckboxGroup(choices=choices, value=kept), self.note(family)
 
-    def example_chosen(self):
-        """The event of an example, after which it is translated."""
+    def asked(self) -> list:
+        """The events after which something is translated: the button, and an example once it is chosen."""
         outputs = [self.picture, self.family, self.methods, self.family_note]
-        return self.thumbnails.select(self.choose, self.visit.own, outputs, show_progress="hidden", **PRIVATE)
+        chosen = self.thumbnails.select(self.choose, self.visit.own, outputs, show_progress="hidden", **PRIVATE)
+        ask = dict(fn=self.ask, inputs=self.visit.wish, outputs=self.parts(), **AT_ONCE)
+        return [self.go.click(**ask), chosen.then(**ask)]
 
     def wire(self) -> None:
         hidden = PRIVATE | dict(show_progress="hidden")
+        self.stop.click(self.leave_off, self.visit.wish, self.idle_parts(), **AT_ONCE)
         self.picture.upload(self.check, self.picture, self.messages[0].place, **hidden)
         inputs = [self.family, self.methods, self.visit.own]
         self.family.input(self.set_family, inputs, [self.methods, self.family_note], **hidden)

@@ -1,9 +1,12 @@
 """The typed endpoints, for gradio_client and MCP."""
 
+from collections.abc import Iterator
+
 import gradio as gr
 
 from qsneg.config import ATTENTION_MODES
 from qsneg.pages import PAGES
+from qsneg.pages.page import Page
 from qsneg.pages.selection import Selection
 from qsneg.rendering import report, sample_pictures, sheets
 from qsneg.rendering.colormaps import title_of
@@ -61,6 +64,7 @@ class Endpoints:
             "device": comparison.device,
             "seconds": {result.method: round(result.seconds, 3) for result in comparison.results},
         }
+        facts |= {"note": comparison.note} if comparison.note else {}
         return stored(labelled(comparison), "comparison", family, int(size)), facts
 
     def list_models(self) -> list[dict]:
@@ -99,7 +103,8 @@ class Endpoints:
         """A comparison, its steps told to `progress`; without methods, of all that the family has."""
         family, methods, size = text("family", family), methods_of(methods), whole("working size", size, *limits.SIZES)
         methods = methods or self.models.families().get(family, [])
-        for number, step in enumerate(steps(self.models, picture, family, methods, size)):
+        work = steps(self.models, picture, family, methods, size)
+        for number, step in enumerate(self.models.line.served(work)):
             if isinstance(step, str):
                 progress((number, len(methods)), desc=step, unit="methods")
         return step
@@ -210,12 +215,13 @@ class Endpoints:
         """A page as one sheet, numbers and a zip."""
         family, methods, size = text("family", family), methods_of(methods), whole("working size", size, *limits.SIZES)
         methods = self.models.check(family, methods or self.models.families().get(family, []), size)
-        digest, page = self.models.sources.read(picture).digest, PAGES[name]
-        for number, seen in enumerate(page.steps(self.views, Subject(picture, digest, family, tuple(methods), size))):
-            if isinstance(seen, str):
-                progress((number, len(methods)), desc=seen, unit="methods")
-        selection = page.fit(selection, seen)
-        looked = page.look(seen, selection)
+        subject = Subject(picture, self.models.sources.read(picture).digest, family, tuple(methods), size)
+        page, progressed = PAGES[name], 0
+        for found in self.models.line.served(looked_at(page, self.views, subject, selection)):
+            if isinstance(found, str):
+                progress((progressed, 2 * len(methods)), desc=found, unit="steps")
+                progressed += 1
+        selection, looked = found
         files = page.files(looked, selection)
         (width, height), layer = selection.size, selection.layer
         line = f"qsneg, {name}, {family}, {width} by {height} pixels, layer {layer}"
@@ -257,3 +263,13 @@ def asked(mode, **numbers) -> Selection:
     """A selection, of a mode and whole numbers. Raises ValueError if one is something else."""
     fields = {name: whole(NAMES.get(name, name), value) for name, value in numbers.items()}
     return chosen(mode=text("mode", mode, "global, local or local+global"), **fields)
+
+
+def looked_at(page: Page, views: Views, subject: Subject, selection: Selection) -> Iterator[str | tuple]:
+    """A sentence before everything slow; at last the selection as it applies, and what there is to see."""
+    for seen in page.steps(views, subject):
+        if isinstance(seen, str):
+            yield seen
+    selection = page.fit(selection, seen)
+    yield from page.prepare(seen, selection)
+    yield selection, page.look(seen, selection)

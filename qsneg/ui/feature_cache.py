@@ -58,7 +58,7 @@ class Views(Bounded):
     def make(self, subject: Subject, method: str) -> View:
         source = self.models.sources.read(subject.path)
         translator = self.models.translator(subject.home(method), method)
-        size = inspected_size(source.image.size, subject.size)
+        size = inspected_size(source.image.size, source.side(subject.size))
         try:
             return observe(translator, source.at(size), size)
         except ValueError as error:

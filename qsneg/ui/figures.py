@@ -19,6 +19,7 @@ from qsneg.rendering.rows import Panel, Patch, Picture, Row, Shape
 from qsneg.ui.texts import data_uri, swatch
 
 COLUMNS = 4  # side by side
+WIDE = 2  # width over height from which pictures stand below each other
 
 
 def page(rows: list[Row]) -> str:
@@ -37,9 +38,11 @@ def row(row: Row) -> str:
     last = len(row.steps) - 1
     found = [column(list(panels), last) for _, panels in itertools.groupby(row.panels, key=lambda panel: panel.key)]
     columns = len(found) if len(found) <= COLUMNS else -(-len(found) // 2)
+    sizes = [panel.grid.size for panel in row.panels if panel.under]
+    wide = " wide" * any(width > WIDE * height for width, height in sizes)
     return (
         f'<section class="band"><h3 class="title">{html.escape(row.title)}</h3><p class="note">{row.note}</p>'
-        f'<div class="columns" style="--columns:{columns}">{"".join(found)}</div></section>'
+        f'<div class="columns{wide}" style="--columns:{columns}">{"".join(found)}</div></section>'
     )
 
 

@@ -9,13 +9,14 @@ import gradio as gr
 
 from qsneg.pages.controls import Control, InBrowser
 from qsneg.pages.page import Looked, Page
-from qsneg.pages.selection import Selection
+from qsneg.pages.selection import SLOW, Selection
 from qsneg.rendering import report
 from qsneg.rendering.colormaps import title_of
 from qsneg.ui import figures, texts
 from qsneg.ui.arguments import numbers
-from qsneg.ui.components import PRIVATE, Message, Track, Whole, drawn, kept, script, sentence
+from qsneg.ui.components import AT_ONCE, LINE, PRIVATE, Message, Track, Whole, drawn, kept, script, sentence
 from qsneg.ui.feature_cache import Views
+from qsneg.ui.line import Wish
 from qsneg.ui.own_weights import OWN
 from qsneg.ui.selection import Subject, Visit
 
@@ -47,13 +48,25 @@ class Moved:
         """A number was entered, or its field left: it shows what is taken of it."""
         if isinstance(self.component, Track):
             value = event._data  # as it was typed: gradio has moved it into the bounds since
-        yield from self.page.fill(subject, selection, shown, held, self, value)
+        for update in self.page.fill(subject, selection, shown, held, self, value):
+            if update.get(self.component) == gr.update(value=value):  # as it stands there: typing may have gone on
+                del update[self.component]
+            yield update
+
+    def choose(self, looking: Wish, selection, value):
+        """Another layer or mode, which takes a while: what it needs is made before the page is filled."""
+        looking.make()
+        return self.control.set(selection, value, None)
 
     def wire(self) -> None:
         if isinstance(self.control, InBrowser):
             self.component.input(None, self.component, js=script(f"{self.control.name}.js"), **PRIVATE)
             return
-        inputs, typed = [*self.page.inputs, self.component], self.component
+        inputs, typed, visit = [*self.page.inputs, self.component], self.component, self.page.visit
+        if set(self.control.fields) & set(SLOW):
+            chosen = [visit.looking, visit.selection, typed]
+            self.page.follow(typed.input(self.choose, chosen, visit.selection, **AT_ONCE))
+            return
         typed.input(self.obey, inputs, self.page.outputs, trigger_mode="always_last", **PAGES)
         settled = {Track: ("release",), Whole: ("submit", "blur")}.get(type(typed), ())
         for event in (getattr(typed, name) for name in settled):
@@ -87,10 +100,52 @@ class InnerPage:
         self.outputs = [visit.tab, visit.selection, self.shown, bases.held, bases.html, *parts]
 
     def opened(self, subject, selection, shown, held) -> Iterator[dict]:
-        """The tab was chosen, or there is another picture; nothing, if the page is as it should be."""
+        """The tab, a layer or a mode was chosen, or there is another picture; nothing, if the page is as it should
+        be."""
         yield {self.visit.tab: self.page.name}
         if shown is None or shown[0] != subject or self.page.reads(shown[1]) != self.page.reads(selection):
             yield from self.fill(subject, selection, shown, held)
+
+    def turn_to(self, looking: Wish) -> str:
+        """The tab was chosen."""
+        looking.make()
+        return self.page.name
+
+    def made(self, looking: Wish, subject, selection) -> Iterator[dict]:
+        """Make what the page needs, if that is still the wish: the place in the line, the step at work; or what is
+        wrong. The page stays as it is."""
+        yield gr.skip()
+        number = looking.take()
+        if number is None:
+            return
+        try:
+            for step in self.views.models.line.served(self.needs(subject, selection), lambda: looking.number == number):
+                yield self.status.at_work(step)
+            looking.fulfil(number)
+        except Exception as error:
+            yield self.status.refused(sentence(error))
+
+    def needs(self, subject: Subject | None, selection: Selection) -> Iterator[str]:
+        """Make what the page needs: a sentence before everything slow."""
+        if subject is None:
+            return
+        for seen in self.page.steps(self.views, subject):
+            if isinstance(seen, str):
+                yield seen
+        yield from self.page.prepare(seen, self.page.fit(selection, seen))
+
+    def followed(self, looking: Wish, *values) -> Iterator[dict]:
+        """`opened`, once everything is made."""
+        yield gr.skip()
+        if looking.is_fulfilled:
+            yield from self.opened(*values)
+
+    def follow(self, event):
+        """After an event, make what the page needs and fill it."""
+        visit = self.visit
+        inputs = [visit.looking, visit.subject, visit.selection]
+        made = event.then(self.made, inputs, self.status.place, **LINE, **HIDDEN)
+        return made.then(self.followed, [visit.looking, *self.inputs], self.outputs, trigger_mode="multiple", **PAGES)
 
     def aimed(self, subject, selection, shown, held, event: gr.EventData) -> Iterator[dict]:
         """A patch was clicked, or reached with the arrow keys."""
@@ -117,9 +172,8 @@ class InnerPage:
             if shown == (subject, selection):
                 yield said | ({moved.component: gr.update(value=value)} if moved else {})
                 return
-            if shown is None or (shown[0], *shown[1].slow) != (subject, *selection.slow):
-                for step in self.page.prepare(seen, selection):
-                    yield self.status.at_work(step)
+            for step in self.page.prepare(seen, selection):
+                yield self.status.at_work(step)
             looked = self.page.look(seen, selection)
             yield self.filled(subject, selection, looked) | self.laid_under(subject, seen, held) | said
         except Exception as error:
@@ -156,7 +210,8 @@ class InnerPage:
 
     def wire(self, tooltips: str) -> None:
         """What happens when."""
-        self.tab.select(self.opened, self.inputs, self.outputs, **PAGES).then(None, js=tooltips, **PRIVATE)
+        turned = self.tab.select(self.turn_to, self.visit.looking, self.visit.tab, **AT_ONCE)
+        self.follow(turned).then(None, js=tooltips, **PRIVATE)
         self.stage.select(self.aimed, self.inputs, self.outputs, trigger_mode="multiple", **CLICKS)
         for control in self.controls:
             control.wire()

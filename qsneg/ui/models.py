@@ -12,11 +12,13 @@ from pathlib import Path
 import gradio as gr
 from PIL import Image
 
-from qsneg import device, image_io, translate, weights
+from qsneg import device, translate, weights
 from qsneg.config import trained_methods
+from qsneg.memory_limits import short_size
 from qsneg.rendering.colormaps import title_of
 from qsneg.ui import limits
 from qsneg.ui.bounded import Bounded
+from qsneg.ui.line import Line
 from qsneg.ui.own_weights import OWN, Opened
 from qsneg.ui.texts import FAMILIES
 from qsneg.ui.uploads import Refused, Source, Sources
@@ -34,7 +36,8 @@ class Result:
 class Models:
     """The models of a folder, loaded when first needed; the most recently used are kept.
 
-    Beside them `own`: the models that visitors have opened, see `qsneg.ui.own_weights`; and `sources`, what they upload.
+    Beside them `own`: the models that visitors have opened, see `qsneg.ui.own_weights`; and `sources`, what they upload;
+    and the `line` in which whoever uses a model waits.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class Models:
         self.device = device.pick(name)
         self.precision = device.precision(self.device, precision)
         self.own, self.sources = Opened(self.device, precision=self.precision), Sources(max_pixels=max_pixels)
-        self.loaded = Bounded(keep)
+        self.loaded, self.line = Bounded(keep), Line()
 
         def key(call):
             return call["source"].digest, call["family"], call["method"], call["size"]
@@ -141,7 +144,8 @@ class Models:
         Raises:
             Refused: if the model cannot be read, or the translation would be too large.
         """
-        width, height = image_io.short_size(source.image.size, size)
+        size = source.side(size)
+        width, height = short_size(source.image.size, size)
         if width * height > limits.TRANSLATED:
             raise Refused(
                 "size",

@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from qsneg.ui import texts
-from qsneg.ui.components import MODEL, PRIVATE, Message, sentence
+from qsneg.ui.components import AT_ONCE, PRIVATE, Message, sentence
 from qsneg.ui.controls import Controls
 from qsneg.ui.own_weights import OWN
 
@@ -59,14 +59,13 @@ class OwnWeights:
     def wire(self) -> None:
         now = [self.controls.family, self.controls.methods, self.own]
         outputs = [self.own, self.controls.methods, self.file, self.message.place, self.close]
-        opening = dict(
-            outputs=outputs, show_progress="minimal", show_progress_on=[self.message.place], **MODEL, **PRIVATE
-        )
-        self.file.upload(self.open_file, [self.file, *now], **opening)
+        opening = dict(outputs=outputs, concurrency_id="own", concurrency_limit=2, show_progress="hidden", **PRIVATE)
+        begin = dict(fn=lambda: self.message.at_work("Opening."), outputs=self.message.place, **AT_ONCE)
+        self.file.upload(**begin).then(self.open_file, [self.file, *now], **opening)
         for event in (self.file.clear, self.close.click):
             event(self.closed, now, outputs, show_progress="hidden", **PRIVATE)
         for event in (self.fetch.click, self.name.submit):
-            event(self.open_hub, [self.name, *now], **opening)
+            event(**begin).then(self.open_hub, [self.name, *now], **opening)
 
 
 def kind(title: str, translator) -> str:

@@ -7,6 +7,7 @@ import gradio as gr
 
 from qsneg.pages.selection import Selection
 from qsneg.ui import limits
+from qsneg.ui.line import Wish
 from qsneg.ui.own_weights import OWN
 
 
@@ -40,4 +41,5 @@ class Visit:
         self.subject = gr.State(subject)
         self.selection = gr.State(chosen())
         self.tab = gr.State("compare")
+        self.wish, self.looking = gr.State(Wish()), gr.State(Wish())  # a translation; something to look into
         self.own = gr.State(None, delete_callback=forget)  # own weights: what names them, and a title

@@ -5,6 +5,7 @@ source.at(256), source.digest
 """
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 
 from qsneg import image_io
 from qsneg.image_io import TooManyPixels
-from qsneg.memory_limits import TooLarge
+from qsneg.memory_limits import TooLarge, short_size
 from qsneg.rendering import sample_pictures
 from qsneg.ui import limits
 from qsneg.ui.bounded import Bounded
@@ -45,7 +46,31 @@ class Source:
 
     def at(self, size: int) -> Image.Image:
         """The picture to translate at a working size: a scene is drawn anew, the rest is left to the translator."""
-        return sample_pictures.scene(self.seed, size, "A") if self.seed is not None and size % 4 == 0 else self.image
+        return sample_pictures.scene(self.seed, size, "A") if self.is_drawn_at(size) else self.image
+
+    def is_drawn_at(self, size: int) -> bool:
+        return self.seed is not None and size % 4 == 0
+
+    def side(self, size: int) -> int:
+        """The short side in pixels at which it is translated: `size`, unless a long picture would be enlarged to more
+        than `limits.ENLARGED` squares of that size; then as far as that, but never less than it has."""
+        (width, height), most = self.image.size, limits.ENLARGED * size**2
+        if math.prod(short_size(self.image.size, size)) <= max(most, width * height):
+            return size
+        return max(min(width, height), int(min(width, height) * (most / (width * height)) ** 0.5) // 4 * 4)
+
+    def enlarged(self, size: int) -> str:
+        """What a visitor should know where a small picture is enlarged, or would have been; "" where that is not so."""
+        width, height = self.image.size
+        side, said = self.side(size), ""
+        if side < size:
+            said = (
+                f"The working size of {size} is reduced to {side} here: enlarging so long a picture only takes time. "
+            )
+        if side > 2 * min(width, height) and not self.is_drawn_at(size):
+            factor = f"{side / min(width, height):.1f}"
+            said += f"It is enlarged {factor} times from {width} × {height} pixels, which adds no detail."
+        return said.strip()
 
 
 class Sources(Bounded):

@@ -42,7 +42,7 @@ def test_counts_are_equal_and_the_smallest(differing):
     assert {len(f.forces.force) for f in found.found.values()} == {11, 12}  # and the chosen place
     assert {12} == {found.found["negcut"].query.generated.size}
     assert {f["number"] for f in page.facts(found, selection).values()} == {12}
-    assert "12 in-image negatives, as many as generated ones" in page.rows(found, selection)[2].note
+    assert "12 as there are generated ones" in page.rows(found, selection)[2].note
     page, selection, found = page_of("loss", differing)
     assert {len(r.asked) for r in found.found.values()} == {12} == {len(found.found["negcut"].negatives)}
     assert "12 of its own negatives" in page.rows(found, selection)[0].note

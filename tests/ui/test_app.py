@@ -77,7 +77,7 @@ def test_refusals_name_the_control(models, photograph, control, family, methods,
 
 def test_a_translation_too_large_is_refused_before_it_is_made(models):
     with pytest.raises(Refused, match="megapixels") as refusal:
-        list(compare(models, Source.of(Image.new("RGB", (20, 20000))), "day2sunset", ["cut"], 768))
+        list(compare(models, Source.of(Image.new("RGB", (600, 20000))), "day2sunset", ["cut"], 768))
     assert refusal.value.control == "size"
 
 

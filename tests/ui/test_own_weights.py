@@ -18,7 +18,7 @@ from qsneg.ui.selection import chosen
 from qsneg.ui.uploads import Refused
 from tests.conftest import Hub, tiny
 from tests.ui.conftest import shown
-from tests.ui.test_parts import after
+from tests.ui.test_parts import after, wished
 
 G = Path(__file__).parents[1] / "fixtures" / "cut" / "latest_net_G.pth"
 
@@ -62,7 +62,7 @@ def opened(demo, path=G, methods=("cut",), own=None) -> dict:
 
 def translated(demo, picture, methods, own, family="day2sunset") -> dict:
     """What pressing Translate sets, by component."""
-    *_, last = demo.compare.run(picture, family, methods, 64, None, own)
+    *_, last = demo.compare.run(wished(), picture, family, methods, 64, None, own)
     return last
 
 
