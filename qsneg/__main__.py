@@ -291,10 +291,10 @@ def import_(
     made = convert(
         method, generator, heads, negatives, slow_heads, command_line.numbers(layers) if layers else None, attention
     )
-    weights.save(made, out)
+    weights.save(made, out, exact=True)
     c = made.config
     kind = f"{made.title}, width {c.width}, {c.blocks} blocks, {c.resampling} resampling"
-    print(f"Written: {out} ({kind}). {made.lacks(negatives=True)}".strip())
+    print(f"Written: {out} ({kind}). {made.why_not()}".strip())
 
 
 @cli.command()

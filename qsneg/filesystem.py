@@ -95,11 +95,11 @@ def existing_file(path: Path | str) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"There is no file '{path}'.") from None
     except (OSError, ValueError) as error:  # a circle of links, a name that is too long, a zero byte
-        raise ValueError(f"'{path}' cannot be opened ({getattr(error, 'strerror', 0) or error}).") from None
+        raise Unusable(path, f"cannot be opened ({getattr(error, 'strerror', 0) or error}).") from None
     if stat.S_ISDIR(mode):
-        raise ValueError(f"'{path}' is a folder: give the file itself.")
+        raise Unusable(path, "is a folder: give the file itself.")
     if not stat.S_ISREG(mode):
-        raise ValueError(f"'{path}' is a pipe or a device: give a file.")
+        raise Unusable(path, "is a pipe or a device: give a file.")
     return path
 
 
@@ -160,12 +160,28 @@ def whole(path: Path | str) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-class Unwritable(ValueError):
+class Unusable(ValueError):
+    """A file that cannot be used: "'<path>' <reason>"; "This picture <reason>" where it came without a file. `reason`
+    is for whoever tells of the file by another name."""
+
+    def __init__(self, path: Path | str | None, reason: str):
+        super().__init__(f"This picture {reason}" if path is None else f"'{path}' {reason}")
+        self.path, self.reason = path, reason
+
+
+class Unwritable(Unusable):
     """A file that cannot be written, such as on a full disk. `what`: that, without advice."""
 
     def __init__(self, path: Path | str, error: OSError):
         self.what = f"'{path}' cannot be written ({error.strerror or error})"
-        super().__init__(f"{self.what}: make room there, or choose another --out.")
+        super().__init__(
+            path, f"cannot be written ({error.strerror or error}): make room there, or choose another --out."
+        )
+
+
+def clause(error: BaseException) -> str:
+    """The words of an error as part of a sentence: in one line, without a full stop; its kind where it has none."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def some(names: list[str]) -> str:

@@ -73,7 +73,7 @@ def reason(error: BaseException) -> str:
         return "access to it must be asked for on its page"
     if isinstance(error, errors.RemoteEntryNotFoundError):
         return "the repository has no such file"
-    if isinstance(error, ValueError) and "README" in str(error):
+    if type(error) is ValueError and isinstance(error.__cause__, errors.BadRequestError):
         return "the Hub does not accept the card, check the licence's name"
     if status == 401 and not isinstance(error, errors.RepositoryNotFoundError):
         return "the Hub does not know the token, log in again with `hf auth login`"

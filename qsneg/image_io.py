@@ -17,7 +17,7 @@ from torch import Tensor
 from qsneg import bit_depths, memory_limits
 from qsneg.bit_depths import NOTE, Note
 from qsneg.colour_profiles import to_srgb
-from qsneg.filesystem import existing_file, find_images, say_once
+from qsneg.filesystem import Unusable, clause, existing_file, find_images, say_once
 from qsneg.memory_limits import TooLarge, short_size
 from qsneg.picture_formats import FORMATS
 
@@ -34,8 +34,14 @@ UPRIGHT = {  # the value of EXIF's orientation, 0x0112: what makes such a pictur
 }  # fmt: skip
 
 
-class TooManyPixels(ValueError):
-    """A picture with more pixels than are read."""
+class TooManyPixels(Unusable):
+    """A picture with more pixels than `most`, which are read; `pixels`: how many, None where that was not read."""
+
+    def __init__(self, path: Path | str | None, pixels: int | None, most: int):
+        found = f"{pixels / 1e6:.0f}" if pixels else f"more than {most / 1e6:.0f}"
+        limit = f"at most {most / 1e6:.0f} are read, so make it smaller first"
+        super().__init__(path, f"cannot be used: it has {found} megapixels and {limit}.")
+        self.pixels, self.most = pixels, most
 
 
 def read(
@@ -73,22 +79,20 @@ def opened(path: Path | str, max_pixels: int | None = None, data: bytes | None =
         with warnings.catch_warnings():  # a large picture is no reason to warn; too large a one is refused
             warnings.simplefilter("ignore")
             with Image.open(path if data is None else io.BytesIO(data), formats=FORMATS) as image:
-                if reason := _bad_size(image, max_pixels or MAX_PIXELS):
-                    raise TooManyPixels(f"'{path}' cannot be read as a picture: {reason}.")
+                _check_size(image, path, max_pixels)
                 yield image
                 return
-    except (TooManyPixels, TooLarge):
+    except (Unusable, TooLarge):
         raise
     except UnidentifiedImageError:
         reason = f"it is none of {', '.join(FORMATS)}, or it is damaged"
         if path.open("rb").read(4) in TIFF:
             reason = "it is a TIFF of a kind that is not read, such as colours in floats: save it with 8 or 16 bits"
     except Image.DecompressionBombError:
-        reason = f"it has more than {MAX_PIXELS / 1e6:.0f} megapixels, so make it smaller first"
-        raise TooManyPixels(f"'{path}' cannot be read as a picture: {reason}.") from None
+        raise TooManyPixels(path, None, MAX_PIXELS) from None
     except Exception as error:  # on broken bytes decoders raise nearly anything: OSError, SyntaxError, struct.error…
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    raise ValueError(f"'{path}' cannot be read as a picture: {reason}.")
+        reason = clause(error)
+    raise Unusable(path, f"cannot be read as a picture: {reason}.")
 
 
 def upright_rgb(
@@ -106,14 +110,13 @@ def upright_rgb(
         ValueError: if it has no pixels, colours that Pillow does not convert to RGB, or was opened from a file whose
             pixels cannot be decoded.
     """
-    if reason := _bad_size(image, max_pixels or MAX_PIXELS):
-        raise TooManyPixels(f"This picture cannot be used: {reason}.")
+    _check_size(image, None, max_pixels)
     try:
         return _upright(image, white, short)
     except TooLarge:
         raise
     except Exception as error:  # anything, as in `read`
-        raise ValueError(f"This picture cannot be used: {str(error).rstrip('.') or type(error).__name__}.") from None
+        raise Unusable(None, f"cannot be used: {clause(error)}.") from None
 
 
 def _upright(image: Image.Image, white: float | None, short: int | None) -> Image.Image:
@@ -176,15 +179,12 @@ def check_decodes(image: Image.Image, short: int | None = None) -> None:
     )
 
 
-def _bad_size(image: Image.Image, max_pixels: int) -> str | None:
-    """Why a picture of this size is not read; None where it is."""
+def _check_size(image: Image.Image, path: Path | None, max_pixels: int | None) -> None:
     width, height = image.size
     if width < 1 or height < 1:
-        return f"it has {width}×{height} pixels"
-    if width * height > max_pixels:
-        limit = f"at most {max_pixels / 1e6:.0f} are read"
-        return f"it has {width * height / 1e6:.0f} megapixels and {limit}, so make it smaller first"
-    return None
+        raise Unusable(path, f"cannot be read as a picture: it has {width}×{height} pixels.")
+    if width * height > (most := max_pixels or MAX_PIXELS):
+        raise TooManyPixels(path, width * height, most)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -4,6 +4,7 @@ from qsneg.memory_limits import check_fits
 check_fits((6000, 4000), 64, torch.device("cpu"))       # raises TooLarge, which names the size that fits
 """
 
+import contextlib
 import os
 import sys
 from pathlib import Path, PurePosixPath
@@ -12,11 +13,18 @@ import torch
 
 from qsneg import device as devices
 
+with contextlib.suppress(ImportError):  # not on Windows, which has no /proc either
+    import resource
+
 MIN_SIDE = 16  # pixels: smaller pictures are padded to it, so that the bottleneck is 4×4 at least
 
 
 class TooLarge(ValueError):
-    """The picture does not fit in memory; the message names the size that would."""
+    """The picture does not fit in memory. `size`: the shorter side in pixels at which it would, if that is known."""
+
+    def __init__(self, sentence: str, size: int | None = None):
+        super().__init__(sentence)
+        self.size = size
 
 
 def padded_side(side: int, margin: int = 0) -> int:
@@ -73,7 +81,17 @@ def check_fits(
     remedy = f"translate it at size {fits} or less (the shorter side in pixels)"
     raise TooLarge(
         f"Translating {what} at {size[0]}×{size[1]} pixels needs about {in_words(needed)} of memory and "
-        f"{in_words(free)} are free: {remedy if fits else 'free some memory, no size of it fits'}."
+        f"{in_words(free)} are free: {remedy if fits else 'free some memory, no size of it fits'}.",
+        fits or None,
+    )
+
+
+def ran_out(error: BaseException, needed: int, device: torch.device) -> bool:
+    """Whether an error of torch's is for want of memory. It has a kind of its own for that on GPUs; on the CPU it
+    raises what it raises for anything else, and the forecast tells: whether more than half of what is free is needed.
+    """
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        device.type == "cpu" and type(error) is RuntimeError and needed > free_bytes(device) / 2
     )
 
 
@@ -92,11 +110,18 @@ def free_bytes(device: torch.device) -> int:
     if meminfo.exists():  # Linux: what the kernel calls available, and what the container's limit leaves
         line = next((line for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable:")), None)
         free = int(line.split()[1]) * 1024 if line else sys.maxsize
-        return max(0, min(free, cgroup_free_bytes()))
+        return max(0, min(free, cgroup_free_bytes(), process_free_bytes()))
     try:  # macOS has no figure for what is available: half of what is built in
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, ValueError, OSError):  # Windows
         return sys.maxsize
+
+
+def process_free_bytes() -> int:
+    """What a limit on this process's own addresses (`ulimit -v`) leaves, in bytes."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit - pages * resource.getpagesize()
 
 
 def cgroup_free_bytes(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from qsneg import device as devices
 from qsneg.image_io import from_bytes, header_size, resize_short, to_bytes, upright_rgb
-from qsneg.memory_limits import TooLarge, check_fits, padded_side, short_size
+from qsneg.memory_limits import TooLarge, check_fits, needed_bytes, padded_side, ran_out, short_size
 from qsneg.weights import Weights
 from qsneg.weights import load as load_weights
 
@@ -133,11 +133,14 @@ class Translator:
                 padded = pad(x.to(self.device, torch.float32), margin).contiguous(memory_format=self.layout)
                 return network(padded)
         except (RuntimeError, MemoryError) as error:  # that there was room was a forecast
-            if isinstance(error, RuntimeError) and "memory" not in str(error):
+            needed = needed_bytes((width, height), self.config.width, self.device, len(x), margin)
+            if not ran_out(error, needed, self.device):
                 raise
+            size = max(1, min(width, height) // 2)
             raise TooLarge(
-                f"Translating at {width}×{height} pixels ran out of memory: translate it at size "
-                f"{max(1, min(width, height) // 2)} or less (the shorter side in pixels)."
+                f"Translating at {width}×{height} pixels ran out of memory: translate it at size {size} or less (the "
+                "shorter side in pixels).",
+                size,
             ) from None
 
 

@@ -1,9 +1,9 @@
 """Exported weights: one safetensors file per model, with its configuration and card in the metadata.
 
-A file holds float16 tensors (float32 where values are too large for it) under `generator.`, `heads.`, for NEGCUT
-`negative_generator.` and `slow_heads.`, and `discriminator.`, each a moving average: everything that translating and
-inspecting need. Only the generator must be there: of an imported model (see `qsneg.sharing.importing`) often nothing
-else is, and older files have no discriminator.
+A file holds float16 tensors under `generator.`, `heads.`, for NEGCUT `negative_generator.` and `slow_heads.`, and
+`discriminator.`, each a moving average: everything that translating and inspecting need. They are float32 where values
+are too large for float16, and where the digits of an imported model are (see `qsneg.sharing.importing`), of which often
+only the generator is there, the one part that must be; older files have no discriminator.
 
     from qsneg.weights import load
     weights = load("horse2zebra-drawn/cut")
@@ -24,12 +24,17 @@ from torch import Tensor, nn
 
 from qsneg import hub
 from qsneg.config import ModelConfig
-from qsneg.filesystem import some, whole
+from qsneg.filesystem import Unusable, clause, some, whole
 from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads
 
 FOLDER = Path(os.environ.get("QSNEG_CHECKPOINTS", Path(__file__).parent.parent / "checkpoints"))
 
+KINDS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 PARTS = ("generator", "heads", "negative_generator", "slow_heads", "discriminator")
+MISSING = {
+    "heads": "This model came without projection heads, which similarities, losses and negatives need.",
+    "negative_generator": "This model came without its negative generator, which its losses and negatives need.",
+}
 
 
 @dataclass
@@ -49,13 +54,16 @@ class Weights:
     def title(self) -> str:
         return self.config.traits.title
 
-    def lacks(self, negatives: bool = False) -> str:
-        """Why similarities (with `negatives`: also losses) cannot be computed, in one sentence; "" if they can."""
-        if self.heads is None:
-            return "This model came without projection heads, which similarities, losses and negatives need."
-        if negatives and self.config.traits.generates and self.negative_generator is None:
-            return "This model came without its negative generator, which its losses and negatives need."
-        return ""
+    @property
+    def lacks(self) -> set[str]:
+        """The parts that looking inside needs and that the file did not bring: similarities need "heads", losses and
+        negatives all of them."""
+        needed = ("heads", *["negative_generator"] * self.config.traits.generates)
+        return {part for part in needed if getattr(self, part) is None}
+
+    def why_not(self, *needed: str) -> str:
+        """Why what needs these parts (without arguments: all) cannot be computed, in one sentence; "" if it can."""
+        return next((why for part, why in MISSING.items() if part in self.lacks and part in (needed or MISSING)), "")
 
     def parts(self) -> dict[str, nn.Module]:
         return {n: getattr(self, n) for n in PARTS if getattr(self, n) is not None}
@@ -77,20 +85,20 @@ class Weights:
         return weights
 
 
-def save(weights: Weights, path: Path | str) -> None:
-    """Write a model as one safetensors file, in float16, atomically.
+def save(weights: Weights, path: Path | str, exact: bool = False) -> None:
+    """Write a model as one safetensors file, in float16, atomically; `exact`: in float32 where that has more digits.
 
     Raises:
         ValueError: if it is not finite or cannot be written.
     """
     tensors = {
-        f"{part}.{name}": smallest(tensor.detach().cpu()).contiguous()
+        f"{part}.{name}": smallest(tensor.detach().cpu(), exact).contiguous()
         for part, net in weights.parts().items()
         for name, tensor in net.state_dict().items()
         if not name.endswith(".filt")  # constants
     }
     if bad := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
-        raise ValueError(f"'{path}' is not written: its weights are not finite, in {some(bad)}.")
+        raise Unusable(path, f"is not written: its weights are not finite, in {some(bad)}.")
     metadata = {
         "format": "qsneg 1",
         "config": json.dumps(dataclasses.asdict(weights.config)),
@@ -103,10 +111,28 @@ def save(weights: Weights, path: Path | str) -> None:
             raise OSError(str(error)) from None
 
 
-def smallest(tensor: Tensor) -> Tensor:
-    """In float16; in float32 where that holds values that are too large for it."""
+def smallest(tensor: Tensor, exact: bool = False) -> Tensor:
+    """In float16; in float32 where it holds values that are too large for that (`exact`: or that it would round)."""
     half = tensor.half()
-    return half if half.isfinite().all() else tensor.float()
+    return half if (torch.equal(half.float(), tensor) if exact else half.isfinite().all()) else tensor.float()
+
+
+def in_float32(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The tensors of a file in float32.
+
+    Raises:
+        Unusable: (a ValueError) if they are no weights: whole numbers, nested or sparse tensors, NaN, infinity.
+    """
+    for name, t in tensors.items():
+        if t.is_nested or t.layout != torch.strided or t.dtype not in KINDS:
+            kind = "nested" if t.is_nested else str(t.dtype if t.dtype not in KINDS else t.layout).split(".")[-1]
+            raise Unusable(path, f"holds {kind} numbers in {name}, and weights should be floating-point numbers.")
+    if 2 * sum(t.numel() for t in tensors.values()) > path.stat().st_size:  # expanded views, compression
+        raise Unusable(path, "claims more numbers than it has room for: it is damaged, or made to harm.")
+    tensors = {name: t.float() for name, t in tensors.items()}
+    if bad := [name for name, t in tensors.items() if not t.isfinite().all()]:
+        raise Unusable(path, f"has numbers that are not finite, in {some(bad)}: it is damaged, or its training was.")
+    return tensors
 
 
 def read_metadata(path: Path | str) -> tuple[ModelConfig, dict]:
@@ -123,9 +149,10 @@ def read_metadata(path: Path | str) -> tuple[ModelConfig, dict]:
     except (safetensors.SafetensorError, OSError):
         metadata = {}
     if "config" not in metadata:
-        raise ValueError(
-            f"'{path}' is not a weights file of qsneg: give a .safetensors file that it wrote, or bring published "
-            "weights in with `python -m qsneg import`."
+        raise Unusable(
+            path,
+            "is not a weights file of qsneg: give a .safetensors file that it wrote, or bring published weights in "
+            "with `python -m qsneg import`.",
         )
     try:
         values, card = json.loads(metadata["config"]), json.loads(metadata.get("card", "{}"))
@@ -133,10 +160,8 @@ def read_metadata(path: Path | str) -> tuple[ModelConfig, dict]:
             raise ValueError("config and card should be objects")
         known = {f.name for f in dataclasses.fields(ModelConfig)}
         return ModelConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}), card
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"The metadata of '{path}' cannot be read ({str(error).rstrip('.')}): train or import it again."
-        ) from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Unusable(path, f"has metadata that cannot be read ({clause(error)}): train or import it again.") from None
 
 
 def load(name: Path | str, folder: Path | str | None = None) -> Weights:
@@ -149,26 +174,26 @@ def load(name: Path | str, folder: Path | str | None = None) -> Weights:
     path = find(name, folder)
     config, card = read_metadata(path)
     states: dict[str, dict[str, Tensor]] = {"generator": {}}
-    for key, tensor in load_file(path).items():
+    for key, tensor in in_float32(load_file(path), path).items():
         part, _, name = key.partition(".")
         states.setdefault(part, {})[name] = tensor
     for part, net in expected(config, states).items():
         shapes = {k: tuple(v.shape) for k, v in net.state_dict().items() if not k.endswith(".filt")}
         for name in shapes.keys() & states[part].keys():
             if shapes[name] != (found := tuple(states[part][name].shape)):
-                raise ValueError(
-                    f"The tensors in '{path}' do not fit its configuration: {part}.{name} is "
-                    f"{in_words(found)} and should be {in_words(shapes[name])}."
+                right = in_words(shapes[name])
+                raise Unusable(
+                    path, f"does not fit its configuration: {part}.{name} is {in_words(found)} and should be {right}."
                 )
         missing, unexpected = shapes.keys() - states[part].keys(), states[part].keys() - shapes.keys()
         if missing or unexpected:
-            raise ValueError(
-                f"'{path}' is incomplete: {part} lacks {len(missing)} tensors and has {len(unexpected)} unknown ones."
+            raise Unusable(
+                path, f"is incomplete: {part} lacks {len(missing)} tensors and has {len(unexpected)} unknown ones."
             )
     weights = Weights.empty(config, states)
     weights.card, weights.path = card, path
     for part, net in weights.parts().items():
-        net.load_state_dict({name: tensor.float() for name, tensor in states[part].items()}, strict=False)
+        net.load_state_dict(states[part], strict=False)
     return weights
 
 

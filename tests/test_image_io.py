@@ -174,7 +174,7 @@ def test_large(tmp_path, monkeypatch):
     picture = read(tmp_path / "a.jpg")
     assert picture.size == (8000, 5000) and resize_short(picture, 64).size == (102, 64)
     monkeypatch.setattr(image_io, "MAX_PIXELS", 1000)
-    with pytest.raises(ValueError, match=r"'.*a.jpg' cannot be read as a picture: it has 40 megapixels .*smaller.*\.$"):
+    with pytest.raises(ValueError, match=r"'.*a.jpg' cannot be used: it has 40 megapixels .*smaller.*\.$"):
         read(tmp_path / "a.jpg")
     with pytest.raises(ValueError, match="cannot be used: it has 40 megapixels"):
         upright_rgb(picture)

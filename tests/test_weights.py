@@ -11,7 +11,9 @@ import qsneg
 from qsneg import weights
 from qsneg.config import ModelConfig
 from qsneg.weights import Weights, find, load, read_metadata, save
+from tests.conftest import tiny
 
+DEEP = {"config": "{}", "card": '{"a":' * 3000 + "1" + "}" * 3000}
 CONFIG = ModelConfig(method="negcut", width=4, disc_width=4, dim=16, blocks=5)
 
 
@@ -60,9 +62,15 @@ def test_what_is_not_ours_is_refused_in_one_sentence(folder, tmp_path):
         with pytest.raises(ValueError, match="is not a weights file of qsneg") as error:
             load(tmp_path / f"{name}.safetensors")
         assert "\n" not in str(error.value) and "qsneg import" in str(error.value)
-    for odd in ({"config": "[1]"}, {"config": "{}", "card": "[1]"}, {"config": '{"width": "x"}'}, {"config": "{"}):
+    for odd in (
+        {"config": "[1]"},
+        {"config": "{}", "card": "[1]"},
+        {"config": '{"width": "x"}'},
+        {"config": "{"},
+        DEEP,
+    ):
         save_file({"a": torch.zeros(2)}, tmp_path / "odd.safetensors", odd)
-        with pytest.raises(ValueError, match="metadata of '.*odd.safetensors' cannot be read"):
+        with pytest.raises(ValueError, match="odd.safetensors' has metadata that cannot be read"):
             load(tmp_path / "odd.safetensors")
     with pytest.raises(ValueError, match="cannot be written"):
         save(Weights.empty(CONFIG), tmp_path / "text.safetensors" / "x.safetensors")
@@ -74,8 +82,34 @@ def test_what_is_not_ours_is_refused_in_one_sentence(folder, tmp_path):
     with pytest.raises(ValueError, match="incomplete"):
         load(tmp_path / "part.safetensors")
     save_file({"generator.model.1.weight": torch.zeros(8, 3, 7, 7)}, tmp_path / "wide.safetensors", metadata)
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(ValueError, match="does not fit"):
         load(tmp_path / "wide.safetensors")
+
+
+@pytest.mark.parametrize("spoil, words", [
+    (lambda t: t.fill_(torch.nan), "not finite, in generator.model.1.bias"),
+    (lambda t: t.fill_(-torch.inf), "not finite"),
+    (lambda t: t.to(torch.int32), "int32 numbers"), (lambda t: t.to(torch.float8_e4m3fn), "float8_e4m3fn numbers"),
+])  # fmt: skip
+def test_weights_that_are_no_numbers_are_refused(folder, spoil, words):
+    path = folder / "family" / "negcut.safetensors"
+    with safe_open(path, "pt") as file:
+        tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()
+    tensors["generator.model.1.bias"] = spoil(tensors["generator.model.1.bias"])
+    save_file(tensors, path, metadata)
+    with pytest.raises(ValueError, match=words):
+        load(path)
+
+
+def test_digits_are_kept_where_asked(tmp_path):
+    made = tiny("cut")
+    for exact in (True, False):
+        save(made, tmp_path / "a.safetensors", exact)
+        pairs = zip(made.generator.parameters(), load(tmp_path / "a.safetensors").generator.parameters())
+        assert all(torch.equal(a, b) for a, b in pairs) is exact
+    made.generator.half().float(), made.heads.half().float()
+    save(made, tmp_path / "half.safetensors", exact=True)  # what has no more digits takes no more room
+    assert (tmp_path / "half.safetensors").stat().st_size == (tmp_path / "a.safetensors").stat().st_size
 
 
 def test_unknown_settings_of_a_newer_version_are_ignored(folder, tmp_path):

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from qsneg.data.download import on_disk, room, write
-from qsneg.filesystem import is_hidden
+from qsneg.filesystem import clause, is_hidden
 from qsneg.picture_formats import EXTENSIONS
 
 PLAIN = {f"{split}{letter}": f"{split}{letter}" for split in ("train", "test", "val") for letter in "AB"}
@@ -57,10 +57,9 @@ def unpack(archive: Path | str, folder: Path | str, layout: dict[str, str] = PLA
                     while chunk := packed.read(1 << 20):
                         write(out, chunk, target)
     except DAMAGE as error:
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise Damaged(f"'{archive}' is no whole zip archive ({reason}): fetch it again.") from None
+        raise Damaged(f"'{archive}' is no whole zip archive ({clause(error)}): fetch it again.") from None
     except (NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"'{archive}' is packed in a way that cannot be read ({str(error).rstrip('.')}).") from None
+        raise ValueError(f"'{archive}' is packed in a way that cannot be read ({clause(error)}).") from None
 
 
 def choose(archive: Path, infos: list[zipfile.ZipInfo], layout: dict[str, str]) -> dict[str, zipfile.ZipInfo]:

@@ -26,6 +26,7 @@ from tqdm import tqdm
 from qsneg.data.archive import DAMAGE
 from qsneg.data.download import on_disk
 from qsneg.data.paper_sets import CITYSCAPES_SITE, Prepared, check, staging
+from qsneg.filesystem import clause
 
 SIZE = (256, 256)  # width and height of training and test pictures
 LABEL_SIZE = (256, 128)  # of the class maps, with the proportions of the frames
@@ -71,8 +72,7 @@ def prepare_cityscapes(source: Path | str, out: Path | str, progress: bool = Tru
                         photo.save(folder / f"{name}B" / f"{frame}.jpg", quality=100, subsampling=0)
                         classes.save(labels / f"{frame}.png")
         except DAMAGE as error:
-            reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-            raise ValueError(f"What lies in '{source}' cannot be read ({reason}): download it again.") from None
+            raise ValueError(f"What lies in '{source}' cannot be read ({clause(error)}): download it again.") from None
         return check(folder)
 
 
@@ -138,8 +138,7 @@ def load(place: Place) -> Image.Image:
             image.load()
             return image
     except Exception as error:  # on broken bytes decoders raise nearly anything
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise ValueError(f"'{place}' cannot be read as a picture ({reason}): download it again.") from None
+        raise ValueError(f"'{place}' cannot be read as a picture ({clause(error)}): download it again.") from None
 
 
 def class_map(ids: Image.Image) -> Image.Image:

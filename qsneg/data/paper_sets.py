@@ -25,7 +25,7 @@ from PIL import Image
 from qsneg.config import DRAWN, TrainConfig
 from qsneg.data.archive import PLAIN, Damaged, unpack
 from qsneg.data.download import download, forget, on_disk, state_path, verify
-from qsneg.filesystem import find_images
+from qsneg.filesystem import clause, find_images
 
 FOLDERS = tuple(PLAIN.values())
 SMALLEST = 32  # pixels of the shorter side: of the least crop that `train` takes
@@ -210,7 +210,7 @@ def prepare(
             forget(archive)  # so that the next attempt fetches it
             raise
         except ValueError as error:
-            raise ValueError(f"{str(error).rstrip('.')} (the archive is kept).") from None
+            raise ValueError(f"{clause(error)} (the archive is kept).") from None
     forget(archive)
     return prepared
 

@@ -59,7 +59,9 @@ def check_folder(
                 with opened(path) as image:
                     size = image.size
                     check_decodes(image, crop)
-            except (TooLarge, TooManyPixels) as error:
+            except TooManyPixels:
+                raise
+            except TooLarge as error:
                 raise ValueError(f"'{path}': {error} Remove it, or replace it.") from None
             except (ValueError, OSError):
                 unreadable.append(f"'{path}'")

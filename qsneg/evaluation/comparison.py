@@ -167,48 +167,47 @@ def miniature(
         if progress:
             print(f"{name}, seed {seed} ({number} of {len(plan)})", flush=True)
         paths[name, seed] = finish(run_folder(out, name, seed), model, config, progress)
-
-    def figures(name: str, path: Path) -> tuple[dict, dict]:
-        translator = load(path, device)
-        return evaluation.row(name, translator.as_shown), translator.card
-
-    runs = []
-    for (name, seed), path in paths.items():
-        row, card = figures(f"{name} {seed}", path)
-        stages = [stage["steps"] for stage in card.get("stages", [])]  # where each but the last ended
-        runs.append(
-            {"method": name, "seed": seed, "steps": card["steps"], "stages": stages, "minutes": card["minutes"], **row}
-        )
-    longer = []
-    for name, path in shipped().items():
-        row, card = figures(name, path)
-        title = weights.read_metadata(path)[0].traits.title
-        longer.append({"name": name, "method": title, "steps": card["steps"], "minutes": card["minutes"], **row})
-    bounds = [{"name": name, **row} for name, row in evaluation.bounds().items()]
-    table = {
-        "data": DRAWN,
-        "preset": preset,
-        "steps": steps,
-        "seeds": seeds,
-        "pictures": evaluation.pictures,
-        "notes": evaluation.notes,
-        "bounds": bounds,
-        "runs": runs,
-        "shipped": longer,
-        "published": PUBLISHED,
-        "published_source": SOURCE,
-    }
+    table = {"data": DRAWN, "preset": preset, "steps": steps, "seeds": seeds, "pictures": evaluation.pictures}
+    table["notes"] = evaluation.notes
+    table |= measured(evaluation, paths, device)
+    table |= {"published": PUBLISHED, "published_source": SOURCE}
     (out / "miniature.json").write_text(json.dumps(table, indent=1) + "\n")
     (out / "miniature.md").write_text(markdown(table))
-    groups = {name: [r for r in runs if r["method"] == name] for name in variants()} | {
-        row["name"]: [row] for row in longer
-    }
-    looks = {name: look_of(settings["method"]) for name, settings in variants().items()}
-    looks |= {row["name"]: {"color": "#333333", "marker": "o"} for row in longer}
-    dot_plot(groups, {row["name"]: row for row in bounds}, looks).savefig(out / "miniature.png", dpi=110)
-    names = {"source": "source", **{f"{name} 0": name for name in variants()}, TRUTH: TRUTH}
-    examples({names[k]: v for k, v in evaluation.samples.items() if k in names}).savefig(out / "examples.png", dpi=110)
+    draw(table, evaluation, out)
     return table
+
+
+def measured(evaluation: evaluate.Evaluation, paths: dict[tuple[str, int], Path], device: str) -> dict[str, list[dict]]:
+    """Figures of the runs, of the shipped models and of what bounds them: rows of the table."""
+
+    def figures(name: str, path: Path) -> tuple[dict, list[int]]:
+        translator = load(path, device)
+        own = {key: translator.card[key] for key in ("steps", "minutes")}
+        stages = [stage["steps"] for stage in translator.card.get("stages", [])]  # where each but the last ended
+        return own | evaluation.row(name, translator.as_shown), stages
+
+    runs, longer = [], []
+    for (name, seed), path in paths.items():
+        row, stages = figures(f"{name} {seed}", path)
+        runs.append({"method": name, "seed": seed, "stages": stages, **row})
+    for name, path in shipped().items():
+        title = weights.read_metadata(path)[0].traits.title
+        longer.append({"name": name, "method": title, **figures(name, path)[0]})
+    bounds = [{"name": name, **row} for name, row in evaluation.bounds().items()]
+    return {"bounds": bounds, "runs": runs, "shipped": longer}
+
+
+def draw(table: dict, evaluation: evaluate.Evaluation, out: Path) -> None:
+    """The dot plot of all runs, and the first test pictures by the first seed of every method."""
+    groups = {name: [run for run in table["runs"] if run["method"] == name] for name in variants()}
+    groups |= {row["name"]: [row] for row in table["shipped"]}
+    looks = {name: look_of(settings["method"]) for name, settings in variants().items()}
+    looks |= {row["name"]: {"color": "#333333", "marker": "o"} for row in table["shipped"]}
+    bounds = {row["name"]: row for row in table["bounds"]}
+    dot_plot(groups, bounds, looks).savefig(out / "miniature.png", dpi=110)
+    names = {"source": "source", **{f"{name} 0": name for name in variants()}, TRUTH: TRUTH}
+    samples = {names[k]: v for k, v in evaluation.samples.items() if k in names}
+    examples(samples).savefig(out / "examples.png", dpi=110)
 
 
 def markdown(table: dict) -> str:

@@ -128,7 +128,7 @@ class View:
             ValueError: if the model came without them.
         """
         if self.weights.heads is None:
-            raise ValueError(self.weights.lacks())
+            raise ValueError(self.weights.why_not())
         return self.weights.heads
 
     def map(self, layer: int, which: str = "source") -> Tensor:

@@ -88,9 +88,9 @@ def forces(
     weighting = weighting or own_weighting(view)
     check(view, weighting, temperature, gamma)
     tau, index = temperature or view.config.temperature, int(view.index(layer, position))
-    if (count := how_many(view, layer, num)) < 2:
+    count, shape = how_many(view, layer, num), view.grid(layer).shape
+    if count < 2:
         raise ValueError("To push a negative away takes 2 places or more.")
-    shape = view.grid(layer).shape
     if weighting == "negcut":
         query, key = (view.projected(layer, w, torch.tensor([index], device=view.device)) for w in ("result", "source"))
         negatives = view.negatives(layer, seed, count)
@@ -138,8 +138,8 @@ def check(view: View, weighting: str, temperature: float | None, gamma: float | 
     """Raises ValueError where forces cannot be had so."""
     if weighting not in WEIGHTINGS:
         raise ValueError(f"Unknown weighting '{weighting}': choose one of {', '.join(WEIGHTINGS)}.")
-    if lacks := view.weights.lacks():
-        raise ValueError(lacks)
+    if why_not := view.weights.why_not("heads"):
+        raise ValueError(why_not)
     if weighting == "negcut" and view.weights.negative_generator is None:
         raise ValueError("This model generates no negatives: choose another weighting.")
     for name, value in {"temperature": temperature, "gamma": gamma}.items():

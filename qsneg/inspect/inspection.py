@@ -97,7 +97,7 @@ def inspect(
     def as_map(t: Tensor) -> np.ndarray:
         return t.reshape(grid.shape).cpu().numpy()
 
-    found = {} if view.weights.lacks(negatives=True) else contrasts(view, layer, mode, count, window, seed, as_map)
+    found = {} if view.weights.lacks else contrasts(view, layer, mode, count, window, seed, as_map)
     keys = length if mode == "global" else min(window, grid.shape[0]) * min(window, grid.shape[1])
     return Inspection(
         layer,

@@ -94,8 +94,8 @@ def contrasted(
     view: View, layer: int, position: tuple[int, int], num: int | None = None, seed: int = 0, mode: str | None = None
 ) -> Contrasted:
     """The vectors that `query` compares; arguments and errors are its."""
-    if lacks := view.weights.lacks(negatives=True):
-        raise ValueError(lacks)
+    if why_not := view.weights.why_not():
+        raise ValueError(why_not)
     index, count = view.index(layer, position)[0], how_many(view, layer, num)
     length = view.map(layer).shape[2:].numel()
     q, positive = (view.projected(layer, which, index)[0] for which in ("result", "source"))

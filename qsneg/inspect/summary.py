@@ -100,7 +100,7 @@ def summary(view: View, result: Inspection) -> dict:
             "distinct_givers": len(np.unique(result.giver, axis=0)),
             "anchors_that_give_most_to_themselves": selfish(result),
         }
-    if lacks := view.weights.lacks(negatives=True):
+    if lacks := view.weights.why_not():
         values |= {"lacks": lacks, "in_words": f"{values['in_words']} {lacks}"}
     if result.negatives is not None:
         values["diversity"] = result.diversity

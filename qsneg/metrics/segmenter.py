@@ -232,8 +232,10 @@ def load(path: Path | str | None = None, device: str = "auto") -> tuple[Segmente
         if metadata.get("format") != FORMAT:
             raise ValueError("another format")
         net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
+        if not all(value.isfinite().all() for value in net.state_dict().values()):
+            raise ValueError("not finite")
         card = json.loads(metadata["card"])
-    except (safetensors.SafetensorError, OSError, KeyError, ValueError, RuntimeError):
+    except (safetensors.SafetensorError, OSError, KeyError, ValueError, RuntimeError):  # RecursionError is one
         raise ValueError(
             f"'{path}' is no segmenter of qsneg: give a file written by `python -m qsneg segmenter`."
         ) from None

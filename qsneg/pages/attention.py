@@ -66,7 +66,7 @@ class Attention(ViewPage):
     )
 
     def prepare_one(self, view: View, selection: Selection) -> None:
-        for which in () if view.weights.lacks() else SAID:
+        for which in () if "heads" in view.weights.lacks else SAID:
             for _ in view.blocks(selection.layer, which):
                 pass
 
@@ -74,7 +74,7 @@ class Attention(ViewPage):
         layer, position = selection.layer, selection.position(view.grid(selection.layer))
         mode = "local" if selection.mode == "local" else "global"
         row = view.log_attention(layer, position, mode)
-        lacks = view.weights.lacks()
+        lacks = view.weights.why_not("heads")
         similar = {which: view.similarity(layer, position, which) for which in (() if lacks else SAID)}
         near = {w: neighbours(m, position, selection.count, selection.radius) for w, m in similar.items()}
         return Found(

@@ -163,7 +163,7 @@ class ViewPage(Page):
         """
         able, absent, layer = {}, {}, selection.layer
         for method, view in seen.items():
-            reason = view.weights.lacks(negatives=True) if self.needs_heads else ""
+            reason = view.weights.why_not() if self.needs_heads else ""
             if layer not in view.config.layers:
                 layers = ", ".join(map(str, view.config.layers))
                 reason = reason or f"There is no layer {layer} to compare in this model: choose one of {layers}."

@@ -212,7 +212,8 @@ def hub_card(repository: str, model: Weights, licence: str | None = None) -> str
         step = f" (step {values['step']})" if "step" in values else ""
         rows += [(f"{name}, {when}", f"{value}{step}") for name, value in values.items() if name != "step"]
     paper = f"\n\nPaper: [{c.traits.paper.name}]({c.traits.paper.url})."
-    lacks = f"\n\n{model.lacks(negatives=True)} It translates all the same." if model.lacks(negatives=True) else ""
+    digits = "with the digits of the files that it was imported from" if "imported" in card else "saved in float16"
+    lacks = f"\n\n{model.why_not()} It translates all the same." if model.lacks else ""
     relative = "Figures are relative to the untranslated pictures (1 = nothing done, lower is better)."
     figures = f"\n\n{relative}" if card.get("last") else ""
     return f"""---
@@ -220,7 +221,7 @@ def hub_card(repository: str, model: Weights, licence: str | None = None) -> str
 ---
 # {repository.split("/")[-1]}
 
-An unpaired image-to-image translator: one feed-forward generator, saved in float16.{paper}{lacks}
+An unpaired image-to-image translator: one feed-forward generator, {digits}.{paper}{lacks}
 
 {table(["", ""], rows)}{figures}
 

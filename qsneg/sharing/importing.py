@@ -8,6 +8,8 @@ Files are PyTorch's (.pth, .pt: zip files, and the older ones before version 1.6
 off the tensors; what is of another kind is refused with what was found.
 """
 
+import pickle
+import tarfile
 import warnings
 import zipfile
 from pathlib import Path
@@ -17,15 +19,14 @@ from torch import Tensor
 
 from qsneg import weights
 from qsneg.config import METHODS, ModelConfig
-from qsneg.weights import Weights, expected, in_words
+from qsneg.filesystem import Unusable, existing_file
+from qsneg.weights import Weights, expected, in_float32, in_words
 
 LAYERS = ModelConfig().layers
-KINDS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 UNDERSTOOD = (
     "understood are ResNet generators of CUT, FastCUT, QS-Attn, NEGCUT and CycleGAN (model.<index>.weight, "
     "model.<index>.conv_block.<index>.weight), without parameters in their norms"
 )
-LARGEST = 65504.0  # of float16, in which weights are saved
 Tensors = dict[str, Tensor]
 
 
@@ -118,40 +119,23 @@ def read(path: Path | str) -> Tensors:
         FileNotFoundError: if there is no such file.
         ValueError: if it is no dictionary of tensors.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"'{path}' is a folder: give the file itself." if path.is_dir() else f"There is no file '{path}'."
-        )
+    path = existing_file(path)
     state = load_tensors(path)
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict):
         found = type(state).__name__
-        raise ValueError(f"'{path}' holds a {found} and should hold a dictionary of tensors: {UNDERSTOOD}.")
+        raise Unusable(path, f"holds a {found} and should hold a dictionary of tensors: {UNDERSTOOD}.")
     odd = [f"{k} ({type(v).__name__})" for k, v in state.items() if not isinstance(k, str) or not isinstance(v, Tensor)]
     if not state:
-        raise ValueError(f"'{path}' holds no tensors: save the network's state_dict().")
+        raise Unusable(path, "holds no tensors: save the network's state_dict().")
     if odd:
         what = ", ".join(odd[:3])
-        raise ValueError(
-            f"'{path}' holds other things than tensors, such as {what}: save the network's state_dict() alone."
-        )
+        raise Unusable(path, f"holds other things than tensors, such as {what}: save the network's state_dict() alone.")
     state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     if any(name.startswith("generator.model.") for name in state):
-        raise ValueError(f"'{path}' is a file of qsneg already: it needs no import.")
-    state = renamed(state)
-    for name, tensor in state.items():
-        if tensor.layout != torch.strided or tensor.dtype not in KINDS:
-            kind = str(tensor.dtype).removeprefix("torch.")
-            raise ValueError(f"'{path}' holds {kind} numbers in {name}, and weights should be floating-point numbers.")
-    if 2 * sum(tensor.numel() for tensor in state.values()) > path.stat().st_size:  # expanded views, compression
-        raise ValueError(f"'{path}' claims more numbers than it has room for: it is damaged, or made to harm.")
-    state = {name: tensor.float() for name, tensor in state.items()}
-    for name, tensor in state.items():
-        if not (tensor.abs() <= LARGEST).all():
-            raise ValueError(f"'{path}' has numbers in {name} that are not finite or far too large: it is damaged.")
-    return state
+        raise Unusable(path, "is a file of qsneg already: it needs no import.")
+    return in_float32(renamed(state), path)
 
 
 def is_safetensors(path: Path) -> bool:
@@ -173,7 +157,7 @@ def load_tensors(path: Path) -> object:
             return load_file(path)
         except (SafetensorError, OSError) as error:
             kind = type(error).__name__
-            raise ValueError(f"'{path}' cannot be read as safetensors ({kind}): it is damaged.") from None
+            raise Unusable(path, f"cannot be read as safetensors ({kind}): it is damaged.") from None
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -182,13 +166,15 @@ def load_tensors(path: Path) -> object:
         with warnings.catch_warnings(action="ignore"), path.open("rb") as file:  # warnings of files of other kinds
             return torch.load(file, map_location="cpu", weights_only=True)  # of a path torch would look at the ending
     except Exception as error:  # unpickling raises whatever the file asks for
-        if any(word in str(error) for word in ("GLOBAL", "unsupported class", "legacy .tar")):
-            raise ValueError(
-                f"'{path}' holds more than tensors, which are all that is read: save the network's "
-                "state_dict() alone, with PyTorch from 0.4 on."
+        asks_for_more = isinstance(error, pickle.UnpicklingError) and path.open("rb").read(2)[:1] in (b"P", b"\x80")
+        if asks_for_more or tarfile.is_tarfile(path):
+            raise Unusable(
+                path,
+                "holds more than tensors, which are all that is read, or is damaged: save the network's state_dict() "
+                "alone, with PyTorch from 0.4 on.",
             ) from None
-        raise ValueError(
-            f"'{path}' cannot be read as a PyTorch file ({type(error).__name__}): it is damaged, or of another kind."
+        raise Unusable(
+            path, f"cannot be read as a PyTorch file ({type(error).__name__}): it is damaged, or of another kind."
         ) from None
 
 
@@ -217,11 +203,12 @@ def architecture(state: Tensors, path: Path | str) -> dict:
     first = state.get("model.1.weight")
     width = first.shape[0] if first is not None and first.ndim == 4 else 0
     if not (1 <= blocks <= 256 and 1 <= width <= 1024):
-        raise ValueError(f"'{path}' is {guess(state)}: {UNDERSTOOD}.")
+        raise Unusable(path, f"is {guess(state)}: {UNDERSTOOD}.")
     if any(name.endswith("running_mean") or name == "model.2.weight" for name in state):
-        raise ValueError(
-            f"'{path}' is a generator whose norms have parameters or statistics of their own (batch norm, or affine "
-            f"norms): {UNDERSTOOD}."
+        raise Unusable(
+            path,
+            "is a generator whose norms have parameters or statistics of their own (batch norm, or affine norms): "
+            f"{UNDERSTOOD}.",
         )
     differ = {}
     for resampling in ("blur", "strided"):
@@ -232,7 +219,7 @@ def architecture(state: Tensors, path: Path | str) -> dict:
             return values
         differ[len(odd)] = [n if n in state else f"no {n}" for n in odd]
     odd = ", ".join(differ[min(differ)][:3])
-    raise ValueError(f"'{path}' is {guess(state)} with {blocks} blocks, and its names differ ({odd}): {UNDERSTOOD}.")
+    raise Unusable(path, f"is {guess(state)} with {blocks} blocks, and its names differ ({odd}): {UNDERSTOOD}.")
 
 
 def guess(state: Tensors) -> str:
@@ -254,7 +241,7 @@ def heads_width(state: Tensors, path: Path | str) -> int:
     last = state.get("mlp_0.2.weight")
     if last is None or last.ndim != 2:
         what = f"{len(state)} tensors such as {', '.join(list(state)[:2])}"
-        raise ValueError(f"'{path}' is no set of projection heads (mlp_<i>.0.weight, …): it holds {what}.")
+        raise Unusable(path, f"is no set of projection heads (mlp_<i>.0.weight, …): it holds {what}.")
     return last.shape[0]
 
 
@@ -262,9 +249,9 @@ def noise_width(state: Tensors, dim: int, path: Path | str) -> int:
     """Width of the noise of a negative generator."""
     first = state.get("mlp_0.0.weight")
     if first is None or first.ndim != 2 or first.shape[1] <= dim:
-        raise ValueError(
-            f"'{path}' is no negative generator for heads of width {dim}: its mlp_0.0.weight should have more "
-            "columns than that."
+        raise Unusable(
+            path,
+            f"is no negative generator for heads of width {dim}: its mlp_0.0.weight should have more columns.",
         )
     return first.shape[1] - dim
 
@@ -274,22 +261,23 @@ def compare(state: Tensors, net: Tensors, part: str, path: Path | str) -> None:
     what = part.replace("_", " ")
     names, wanted = ({n for n in s if not n.endswith(".filt")} for s in (state, net))
     if names != wanted:
-        raise ValueError(
-            f"'{path}' does not fit as {what}: {len(names - wanted)} tensors are too many and {len(wanted - names)} "
+        raise Unusable(
+            path,
+            f"does not fit as {what}: {len(names - wanted)} tensors are too many and {len(wanted - names)} "
             f"are missing, such as {min(names ^ wanted)}; where it belongs to other layers of the generator, name them "
-            "with --layers."
+            "with --layers.",
         )
     for name, tensor in state.items():
         if name in net and tensor.shape != net[name].shape:
             found, right = in_words(tuple(tensor.shape)), in_words(tuple(net[name].shape))
-            raise ValueError(f"'{path}' does not fit as {what}: {name} is {found} and should be {right}.")
+            raise Unusable(path, f"does not fit as {what}: {name} is {found} and should be {right}.")
 
 
 def check_filters(state: Tensors, net: Tensors, path: Path | str) -> None:
     """Raises ValueError where a blur is another filter than ours."""
     for name, tensor in state.items():
         if name.endswith(".filt") and (name not in net or not torch.allclose(tensor, net[name], atol=1e-3)):
-            raise ValueError(
-                f"'{path}' resamples with other filters than [1 2 1] and [1 3 3 1] ({name}), which are the "
-                "only ones understood."
+            raise Unusable(
+                path,
+                f"resamples with other filters than [1 2 1] and [1 3 3 1] ({name}), the only ones understood.",
             )

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from qsneg.config import ModelConfig, TrainConfig
-from qsneg.filesystem import some, whole
+from qsneg.filesystem import clause, some, whole
 
 NAME = "checkpoint.pt"
 KINDS = {
@@ -83,7 +83,7 @@ def settings(state: dict, out: Path | str) -> tuple[ModelConfig, TrainConfig]:
     try:
         return tuple(kind(**part) for kind, part in zip((ModelConfig, TrainConfig), parts))
     except (TypeError, ValueError) as error:
-        raise foreign(Path(out) / NAME, str(error).rstrip(".")) from None
+        raise foreign(Path(out) / NAME, clause(error)) from None
 
 
 def entry(found: object) -> bool:
@@ -143,7 +143,7 @@ def restore(trainer, state: dict) -> None:
         trainer.broken, trainer.history = [str(name) for name in state["broken"]], state["history"]
         trainer.stages = state.get("stages", [])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
-        raise foreign(path, str(error).strip().split("\n")[0].rstrip(".")) from None
+        raise foreign(path, clause(error)) from None
     trainer.metrics.restore(state.get("metrics"), trainer.step)
 
 

@@ -70,7 +70,7 @@ class OwnWeights:
 
 def kind(title: str, translator) -> str:
     """What kind of model a visitor has opened, and what it lacks."""
-    c, lacks = translator.config, translator.weights.lacks(negatives=True)
+    c, lacks = translator.config, translator.weights.why_not()
     bare = "a generator of the kind of " if translator.weights.heads is None and translator.title == "CUT" else ""
     kind = f"{bare}{translator.title}, width {c.width}, {c.blocks} blocks, {c.resampling} resampling"
     text = f"<b>{html.escape(title)}</b> is open: {kind}. {lacks} It is ticked among the methods: press Translate."

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from qsneg import hub
+from qsneg.filesystem import Unusable
 from qsneg.sharing import importing
 from qsneg.translate import Translator
 from qsneg.ui import limits
@@ -42,16 +43,20 @@ class Opened(Bounded):
         try:
             if path.stat().st_size > limits.OWN_FILE_BYTES:
                 most = f"{limits.OWN_FILE_BYTES >> 20} MB"
-                raise ValueError(f"'{path}' is larger than the {most} that can be opened here.")
+                raise Unusable(path, f"is larger than the {most} that can be opened here.")
             weights = importing.open_file(path)
             if max(weights.config.patches, weights.config.window**2) > limits.OWN_PATCHES:
                 most = limits.OWN_PATCHES
-                raise ValueError(f"'{path}' asks for more than {most} negatives or window positions, too many here.")
+                raise Unusable(path, f"asks for more than {most} negatives or window positions, too many here.")
             weights.path = None
             translator = Translator(weights, self.device, self.precision)
             translator.translate(Image.new("RGB", (64, 64)))  # whether it works
-        except (ValueError, OSError) as error:
-            raise ValueError(str(error).replace(str(path), path.name)) from None
+        except Unusable as error:
+            raise ValueError(f"'{path.name}' {error.reason}") from None
+        except OSError as error:
+            raise ValueError(
+                f"'{path.name}' cannot be read ({error.strerror or 'it has gone'}): choose it again."
+            ) from None
         self.keep(token := secrets.token_hex(16), translator)
         return token
 

@@ -92,8 +92,10 @@ class Sources(Bounded):
             stat = os.stat(path)
             key = str(path), stat.st_mtime_ns, stat.st_size
             return self.find(key) or self.keep(key, decoded(path, self.max_pixels))
-        except (TooManyPixels, TooLarge) as error:  # which say what to do about it
-            raise Refused("picture", str(error).replace(f"'{path}'", "This picture")) from None
+        except TooManyPixels as error:  # which says what to do about it, as the next does
+            raise Refused("picture", f"This picture {error.reason}") from None
+        except TooLarge as error:
+            raise Refused("picture", str(error)) from None
         except FileNotFoundError:
             raise Refused("picture", "This picture is no longer kept here: upload it again.") from None
         except (ValueError, OSError):

@@ -1,4 +1,4 @@
-"""The app over tiny random models, started once for all tests of the page, and the browser that visits it."""
+"""The app as it is served, once for all tests: its address, a client, a browser. Models are tiny, films short."""
 
 import os
 import shutil
@@ -7,14 +7,18 @@ import subprocess
 import sys
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from qsneg.config import build
-from qsneg.weights import Weights, save
+from qsneg.rendering.sample_pictures import for_film
+from qsneg.training import film
+from qsneg.weights import Weights, load, save
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -38,6 +42,15 @@ def checkpoints(tmp_path_factory):
 def photograph(tmp_path_factory):
     path = tmp_path_factory.mktemp("pictures") / "photograph.jpg"
     Image.linear_gradient("L").resize((120, 80)).convert("RGB").save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def odd(tmp_path_factory):
+    """A picture whose inspected size, 300×258, is no multiple of 4: it is padded."""
+    path = tmp_path_factory.mktemp("pictures") / "odd.png"
+    noise = np.random.default_rng(0).integers(0, 256, (258, 300, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
     return path
 
 
@@ -73,11 +86,27 @@ def app_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def app(checkpoints, app_folder):
-    address, process = start(checkpoints, app_folder)
+def app(checkpoints, app_folder, tmp_path_factory):
+    """The address of the app, whose first family has films."""
+    folder = tmp_path_factory.mktemp("with-films") / "checkpoints"
+    shutil.copytree(checkpoints, folder)
+    for method, steps in (("cut", (0, 10, 20)), ("qs-attn", (0, 20))):
+        pictures = partial(for_film, "horse2zebra-drawn", film.SIZE)
+        made = film.Film(folder / "day2sunset" / f"{method}.film", pictures, 20, (12, 16))
+        for step in steps:
+            torch.manual_seed(step)
+            made.record(step, load(f"day2sunset/{method}", folder).generator, torch.device("cpu"))
+        film.gather(made.folder)
+    address, process = start(folder, app_folder)
     yield address
     process.terminate()
     process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def client(app, tmp_path_factory):
+    gradio_client = pytest.importorskip("gradio_client")
+    return gradio_client.Client(app, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
 
 
 def handle(path):
@@ -118,6 +147,7 @@ def visit(browser, app):
 def page(browser, app):
     page = visit(browser, app)
     yield page
+    assert page.wrong == []
     page.close()
 
 

@@ -1,58 +1,12 @@
-"""The pages beside Compare, in a browser and through their endpoints. Models are tiny and random, films are short."""
+"""The pages beside Compare, in a browser."""
 
-import io
-import json
 import re
-import shutil
 import zipfile
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from PIL import Image
-
-from qsneg.rendering.sample_pictures import for_film
-from qsneg.training import film
-from qsneg.weights import load
-from tests.ui.conftest import handle, start, visit
 
 PAGES = {"anchors": "Anchors", "attention": "Attention", "negatives": "Negatives", "loss": "Loss", "film": "Film"}
-
-
-@pytest.fixture(scope="module")
-def app(checkpoints, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("with-films") / "checkpoints"
-    shutil.copytree(checkpoints, folder)
-    for method, steps in (("cut", (0, 10, 20)), ("qs-attn", (0, 20))):
-        pictures = partial(for_film, "horse2zebra-drawn", film.SIZE)
-        made = film.Film(folder / "day2sunset" / f"{method}.film", pictures, 20, (12, 16))
-        for step in steps:
-            torch.manual_seed(step)
-            made.record(step, load(f"day2sunset/{method}", folder).generator, torch.device("cpu"))
-        film.gather(made.folder)
-    address, process = start(folder, tmp_path_factory.mktemp("app"))
-    yield address
-    process.terminate()
-    process.wait(10)
-
-
-@pytest.fixture(scope="module")
-def odd(tmp_path_factory):
-    """A picture whose inspected size, 300×258, is no multiple of 4: it is padded."""
-    path = tmp_path_factory.mktemp("pictures") / "odd.png"
-    noise = np.random.default_rng(0).integers(0, 256, (258, 300, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(path)
-    return path
-
-
-@pytest.fixture
-def page(browser, app):
-    page = visit(browser, app)
-    yield page
-    assert page.wrong == []
-    page.close()
 
 
 def turn_to(page, name: str) -> None:
@@ -242,49 +196,3 @@ def test_phone_pages_do_not_overflow(page):
         pictures = page.locator(f"#stage-{name} .fig.cut .stack, #stage-{name} .fig.qs-attn .stack")
         boxes = [pictures.nth(n).bounding_box() for n in range(2)]
         assert boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"] and boxes[0]["width"] > 280  # stacked, wide
-
-
-# --- endpoints ---
-
-
-@pytest.fixture(scope="module")
-def client(app, tmp_path_factory):
-    gradio_client = pytest.importorskip("gradio_client")
-    return gradio_client.Client(app, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
-
-
-def test_endpoints_return_pictures_and_numbers(client, odd):
-    sheet, facts, archive = client.predict(picture=handle(odd), size=64, layer=12, number=50, api_name="/anchors")
-    assert Image.open(sheet).width > 1000 and (facts["width"], facts["height"]) == (74, 64)
-    assert (
-        list(facts["methods"]) == ["cut", "qs-attn", "negcut"]
-        and len(facts["methods"]["cut"]["anchor_positions"]) == 50
-    )
-    names = zipfile.ZipFile(archive).namelist()
-    assert "negcut/entropy.png" in names and "cut/arrays.npz" in names
-    _, facts, archive = client.predict(picture=handle(odd), x=73, y=10, methods=["cut"], size=64, api_name="/attention")
-    assert facts["methods"]["cut"]["position"] == [2, 18] and len(facts["methods"]["cut"]["nearest"]["source"]) == 6
-    summary = json.loads(zipfile.ZipFile(archive).read("summary.json"))
-    assert summary == facts["methods"]
-    _, facts, archive = client.predict(
-        picture=handle(odd), x=0, y=0, methods=["negcut"], size=64, seed=1, api_name="/negatives"
-    )
-    found = facts["methods"]["negcut"]
-    assert found["position"] == [0, 0] and found["negatives"] == "generated" and found["number"] == 16
-    assert list(found["forces"]) == ["cut", "hdce", "monce", "negcut"] and found["gamma"] == 10
-    arrays = np.load(io.BytesIO(zipfile.ZipFile(archive).read("negcut/arrays.npz")))
-    assert arrays["generated"].shape == (16,) and arrays["generated_nearest"].shape == (16, 2)
-
-
-@pytest.mark.parametrize("name, wrong, words", [
-    ("/anchors", {"layer": 13}, "no layer 13"), ("/anchors", {"number": -1}, "number of anchors"),
-    ("/attention", {"mode": "near"}, "Unknown attention mode"), ("/negatives", {"seed": -1}, "seed"),
-    ("/negatives", {"gamma": 9}, "γ of hDCE"),
-    ("/negatives", {"methods": ["pix2pix"]}, "pix2pix"), ("/attention", {"picture": None}, "no picture"),
-    ("/attention", {"x": "left"}, "whole numbers"),
-])  # fmt: skip
-def test_errors_are_one_sentence(client, odd, name, wrong, words):
-    with pytest.raises(Exception) as error:
-        client.predict(**{"picture": handle(odd), "size": 64, **wrong}, api_name=name)
-    message = str(error.value)
-    assert words in message and message.endswith(".") and "Traceback" not in message

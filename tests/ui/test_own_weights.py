@@ -190,4 +190,3 @@ def test_in_the_browser(page, browser, app, strided):
     other.wait_for_selector("#methods input[name='cut']")
     assert other.locator("#methods input[name='own']").count() == 0
     other.close()
-    assert page.wrong == []

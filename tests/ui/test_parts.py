@@ -129,7 +129,7 @@ def test_a_damaged_file_is_not_taken_for_a_large_one(tmp_path, monkeypatch):
     assert "smaller" not in str(refusal.value)
     Image.new("RGB", (40, 40)).save(tmp_path / "large.png")
     monkeypatch.setattr("qsneg.image_io.MAX_PIXELS", 1000)
-    with pytest.raises(Refused, match="^This picture cannot be read as a picture: it has") as refusal:
+    with pytest.raises(Refused, match="^This picture cannot be used: it has") as refusal:
         Sources().read(tmp_path / "large.png")
     assert str(tmp_path) not in str(refusal.value)
 
