@@ -8,6 +8,7 @@ import typer
 from qsneg import command_line
 from qsneg.command_line import Checkpoints, Device, Engine, Inception, Model, OutFolder, Precision, White
 from qsneg.config import DRAWN, METHODS, PRESETS, ModelConfig, TrainConfig, trained_methods
+from qsneg.filesystem import new_file
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
@@ -182,10 +183,7 @@ def segmenter(
     """Train the segmentation network that judges translations of drawn scenes."""
     from qsneg.metrics.segmenter import SegmenterConfig, train
 
-    if out.suffix != ".safetensors" or out.exists():
-        raise ValueError(
-            f"'{out}' {'is already there' if out.exists() else 'does not end in .safetensors'}: choose another --out."
-        )
+    new_file(out, ".safetensors")
     settings = dict(steps=steps, batch=batch, size=size, scenes=scenes, seed=seed, device=device, precision=precision)
     card = train(SegmenterConfig(**settings), out)
     print(f"Mean IoU on true pictures: {card['figures']['mean_iou']:.3f}. Written: {out}")
@@ -284,10 +282,7 @@ def import_(
     from qsneg import weights
     from qsneg.sharing.importing import convert
 
-    if out.suffix != ".safetensors":
-        raise ValueError(f"The file to write must end in .safetensors, not '{out.name}'.")
-    if out.exists():
-        raise ValueError(f"'{out}' is there already: choose another --out.")
+    new_file(out, ".safetensors")
     made = convert(
         method, generator, heads, negatives, slow_heads, command_line.numbers(layers) if layers else None, attention
     )

@@ -114,6 +114,12 @@ METHODS = {  # in the order in which they are shown
 ATTENTION_MODES = ("global", "local", "local+global")
 
 
+def check_seed(seed: int) -> None:
+    """Raises ValueError if a generator of random numbers cannot start from it."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 63:
+        raise ValueError(f"The seed must be a whole number from 0 to 2⁶³ − 1, not {seed}.")
+
+
 def check_mode(attention: str) -> None:
     """Raises ValueError if there is no such mode of attention."""
     if attention not in ATTENTION_MODES:
@@ -315,6 +321,10 @@ class TrainConfig:
         for name, least in (zero | one).items():
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}.")
+        check_seed(self.seed)
+        for name, most in {"workers": 256, "batch": 4096, "keep": 10_000, "scenes": 1_000_000}.items():
+            if getattr(self, name) > most:
+                raise ValueError(f"{name} must be at most {most}, not {getattr(self, name)}.")
         for name in ("decay", "lr_end", "degrade", "beta1", "beta2", "average"):
             if (value := getattr(self, name)) is not None and not 0 <= value <= 1:
                 raise ValueError(f"{name} must lie from 0 to 1, not {value}.")

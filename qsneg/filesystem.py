@@ -7,6 +7,7 @@ import contextlib
 import os
 import stat
 import sys
+import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -116,8 +117,28 @@ def output_folder(path: Path | str) -> Path:
     if not there.is_dir():
         what = "is a file" if there == path else f"lies under '{there}', which is a file"
         raise ValueError(f"The output folder '{path}' {what}: choose another --out.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise ValueError(f"The output folder '{path}' cannot be written to: choose another --out.")
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(f"The output folder '{path}' cannot be written to ({reason}): choose another --out.") from None
+    return path
+
+
+def new_file(path: Path | str, ending: str) -> Path:
+    """A file to write, which is not there yet.
+
+    Raises:
+        ValueError: if it ends otherwise, is there already, or its folder may not be written to.
+    """
+    path = Path(path)
+    if path.suffix != ending:
+        raise ValueError(f"The file to write must end in {ending}, not '{path.name}'.")
+    if os.path.lexists(path):
+        raise ValueError(f"'{path}' is there already: choose another --out.")
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise ValueError(f"The file to write has a name of more than {LONGEST_NAME} bytes: choose another --out.")
+    output_folder(path.parent)
     return path
 
 
@@ -135,9 +156,9 @@ def numbered(name: Path, number: int) -> Path:
 
 
 @contextmanager
-def whole(path: Path | str) -> Iterator[Path]:
-    """A place beside `path` to write a file to: it becomes `path` once it is complete and on the disk. Whatever goes
-    wrong before, nothing of it stays, and `path` is as it was.
+def whole(path: Path | str, lasting: bool = True) -> Iterator[Path]:
+    """A place beside `path` to write a file to: it becomes `path` once it is complete and (`lasting`) on the disk.
+    Whatever goes wrong before, nothing of it stays, and `path` is as it was.
 
         with whole("run/checkpoint.pt") as part:
             part.write_bytes(data)
@@ -150,8 +171,9 @@ def whole(path: Path | str) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
+        if lasting:
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
         raise Unwritable(path, error) from None

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from qsneg.attention import Selection, gather, select, select_at
-from qsneg.config import ModelConfig, trained_methods
+from qsneg.config import ModelConfig, check_seed, trained_methods
 from qsneg.layers import at_least_float32
 from qsneg.losses import diversity, lsgan, patch_nce, relation_consistency, resemblance_weights, transport_weights
 from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, tokens
@@ -34,9 +34,10 @@ Update = Callable[[str, Tensor], None]
 
 
 class Draws:
-    """Everything random in a step, from one generator whose state can be saved."""
+    """Everything random in a step, from one generator whose state can be saved. Raises ValueError on an odd seed."""
 
     def __init__(self, seed: int = 0, device: str | torch.device = "cpu"):
+        check_seed(seed)
         self.generator = torch.Generator(device).manual_seed(seed)
 
     def positions(self, layer: int, size: int, num: int) -> Tensor:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import http.server
 import json
+import os
 import sys
 import threading
 from collections import Counter
@@ -18,6 +19,9 @@ from typer.testing import CliRunner
 from qsneg.__main__ import main
 from qsneg.config import ModelConfig
 from qsneg.weights import Weights, save
+
+torch.set_num_threads(1)  # tiny networks are no faster on more, and the same everywhere
+os.environ["OMP_NUM_THREADS"] = "1"  # of what tests start
 
 # --- a model ---
 

@@ -43,11 +43,12 @@ def test_draw(tmp_path):
     assert run("draw", "--split", "exam", "--count", 2, "--out", tmp_path)[0] == 2
 
 
-@pytest.mark.parametrize("out", ["file.txt", "file.txt/x", "/proc/x"])
+@pytest.mark.parametrize("out", ["file.txt", "file.txt/x", "/proc/x", "round", "round/x"])
 def test_a_place_that_cannot_be_written_to(out, tmp_path, checkpoint, monkeypatch):
     """Noticed in one sentence, and before anything is computed where the path says so."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file.txt").write_text("mine")
+    (tmp_path / "round").symlink_to("round")
     Image.new("RGB", (40, 40)).save("a.png")
     tiny = ["--preset", "debug", "--steps", 1, "--width", 4, "--disc-width", 4, "--no-film", "--evaluate-every", 0]
     for command_line in (
@@ -59,16 +60,28 @@ def test_a_place_that_cannot_be_written_to(out, tmp_path, checkpoint, monkeypatc
         ["evaluate", checkpoint, "--count", 1, "--size", 32],
     ):
         code, _, err = run(*command_line, "--out", out)
-        assert code in (1, 2) and ("choose another" in err or "cannot be written" in err), (command_line, err)
+        assert code == 2 and "choose another" in err and err.count("\n") == 1, (command_line, err)
+    for command, ending in (("segmenter", ".safetensors"), ("import", ".safetensors"), ("export", ".onnx")):
+        given = {"import": ["--method", "cut", "--generator", checkpoint], "export": [checkpoint]}.get(command, [])
+        code, _, err = run(command, *given, "--out", f"{out}/a{ending}")
+        assert code == 2 and "choose another" in err and err.count("\n") == 1, (command, err)
     assert (tmp_path / "file.txt").read_text() == "mine"
 
 
-def test_one_sentence_for_odd_settings(tmp_path):
+def test_one_sentence_for_odd_settings(tmp_path, checkpoint):
     for flags, words in ((["--layers", "a,b"], "numbers with commas"), (["--temperature", 0], "above 0")):
         code, _, err = run("train", "horse2zebra-drawn", *flags, "--out", tmp_path / "x")
         assert code == 2 and words in err and not (tmp_path / "x").exists()
-    code, _, err = run("score", "x/y", "--count", 0)
-    assert code == 2 and "at least 1" in err
+    inspect = ["inspect", tmp_path / "a.png", "--checkpoint", checkpoint, "--out", tmp_path / "x"]
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    for arguments, words in (
+        (["score", "x/y", "--count", 0], "at least 1"), ([*inspect, "--seed", -1], "seed must be"),
+        ([*inspect, "--seed", 10**20], "seed must be"), (["bench", "--size", 0], "divisible by 4"),
+        (["bench", "--size", 10**8], "of memory"), (["bench", "--rounds", 0], "rounds must be"),
+        (["train", "horse2zebra-drawn", "--workers", 999999, "--out", tmp_path / "x"], "workers must be"),
+    ):  # fmt: skip
+        code, _, err = run(*arguments)
+        assert code == 2 and words in err and err.count("\n") == 1 and not (tmp_path / "x").exists()
 
 
 def test_translate(tmp_path, checkpoint):
@@ -125,8 +138,8 @@ def test_evaluation_s_errors(tmp_path, checkpoint):
         (("evaluate", "nothing-here", "--out", tmp_path), "No weights called 'nothing-here'"),
         (("evaluate", checkpoint, "--data", tmp_path, "--out", tmp_path), "no pictures in testA and testB"),
         (("evaluate", checkpoint, "--inception", tmp_path / "no.pth", "--out", tmp_path), "There is no file"),
-        (("segmenter", "--out", tmp_path / "segmenter.pt"), "does not end in .safetensors"),
-        (("segmenter", "--out", checkpoint), "already there"),
+        (("segmenter", "--out", tmp_path / "segmenter.pt"), "must end in .safetensors"),
+        (("segmenter", "--out", checkpoint), "there already"),
         (("miniature", "--out", tmp_path / "out", "--seeds", 0), "number of seeds"),
     ):
         code, _, err = run(*arguments)

@@ -7,7 +7,6 @@ What is given is planned as a whole, so that parts, wherever they are translated
 """
 
 import io
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from qsneg.bulk.pipeline import Job, translated
-from qsneg.filesystem import existing_file, look_through, numbered, output_folder, part_of
+from qsneg.filesystem import existing_file, look_through, numbered, output_folder, whole
 from qsneg.memory_limits import short_size
 from qsneg.translate import MARGIN, check_margin, load
 
@@ -129,8 +128,10 @@ def collect(paths: Iterable[Path | str], out: Path, report: Report) -> list[tupl
         else:
             try:
                 existing_file(path)
-            except (ValueError, FileNotFoundError) as error:
-                report.failed.append((path, str(error).replace("no file", "no file or folder")))
+            except FileNotFoundError:
+                report.failed.append((path, f"There is no file or folder '{path}'."))
+            except ValueError as error:
+                report.failed.append((path, str(error)))
     return list(sources.values())
 
 
@@ -170,12 +171,7 @@ def save(image: Image.Image, path: Path) -> None:
     """Write a picture in the format of its name, creating its folder; all of it or nothing.
 
     Raises:
-        OSError: if it cannot be written.
+        Unwritable: (a ValueError) if it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = part_of(path)
-    try:
+    with whole(path, lasting=False) as part:
         part.write_bytes(encoded(image, path.suffix))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -57,7 +57,7 @@ def translated(
     """Do the jobs, and give each when it is done: its result written, or the sentence why not.
 
     Args:
-        save: writes a picture to a path; raises OSError or ValueError if it cannot be.
+        save: writes a picture to a path; raises ValueError if it cannot be.
         size, margin, white: as in `Translator.translate`.
         batch: how many of equal size are translated together; 0: as many as measured fastest.
     """
@@ -82,8 +82,10 @@ def translated(
     def write(job: Job, result: Tensor) -> Job:
         try:
             save(Image.fromarray(result.cpu().numpy()), job.target)
-        except (ValueError, OSError) as error:
-            job.failed = f"'{job.target}' cannot be written: {getattr(error, 'strerror', 0) or error}."
+        except Unwritable as error:
+            job.failed = str(error)
+        except ValueError as error:  # Pillow's, of what a format cannot hold
+            job.failed = f"'{job.target}' cannot be written: {clause(error)}."
         return job
 
     readers, writers = ThreadPoolExecutor(THREADS), ThreadPoolExecutor(THREADS)

@@ -11,16 +11,17 @@ published figures for the real sets in a column of their own.
 """
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from qsneg import weights
 from qsneg.config import ATTENTION_MODES, DRAWN, METHODS, ModelConfig, TrainConfig, build, trained_methods
 from qsneg.evaluation import evaluate
 from qsneg.evaluation.table import TRUTH, dot_plot, examples, legend, markdown_table, present
 from qsneg.filesystem import output_folder
+from qsneg.rendering import report
 from qsneg.rendering.colormaps import look_of
 from qsneg.training import checkpoint
 from qsneg.training.trainer import Trainer, resume
@@ -171,9 +172,7 @@ def miniature(
     table["notes"] = evaluation.notes
     table |= measured(evaluation, paths, device)
     table |= {"published": PUBLISHED, "published_source": SOURCE}
-    (out / "miniature.json").write_text(json.dumps(table, indent=1) + "\n")
-    (out / "miniature.md").write_text(markdown(table))
-    draw(table, evaluation, out)
+    report.write({"miniature.json": table, "miniature.md": markdown(table), **drawn(table, evaluation)}, out)
     return table
 
 
@@ -197,8 +196,8 @@ def measured(evaluation: evaluate.Evaluation, paths: dict[tuple[str, int], Path]
     return {"bounds": bounds, "runs": runs, "shipped": longer}
 
 
-def draw(table: dict, evaluation: evaluate.Evaluation, out: Path) -> None:
-    """The dot plot of all runs, and the first test pictures by the first seed of every method."""
+def drawn(table: dict, evaluation: evaluate.Evaluation) -> dict[str, Figure]:
+    """By file: the dot plot of all runs, and the first test pictures by the first seed of every method."""
     groups = {name: [run for run in table["runs"] if run["method"] == name] for name in variants()}
     groups |= {row["name"]: [row] for row in table["shipped"]}
     looks = {name: look_of(settings["method"]) for name, settings in variants().items()}
@@ -207,7 +206,7 @@ def draw(table: dict, evaluation: evaluate.Evaluation, out: Path) -> None:
     dot_plot(groups, bounds, looks).savefig(out / "miniature.png", dpi=110)
     names = {"source": "source", **{f"{name} 0": name for name in variants()}, TRUTH: TRUTH}
     samples = {names[k]: v for k, v in evaluation.samples.items() if k in names}
-    examples(samples).savefig(out / "examples.png", dpi=110)
+    return {"miniature.png": dot_plot(groups, bounds, looks), "examples.png": examples(samples)}
 
 
 def markdown(table: dict) -> str:

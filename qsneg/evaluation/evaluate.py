@@ -10,7 +10,6 @@ pictures and, on drawn scenes, the true counterparts. Writes evaluation.md, eval
 and examples.png.
 """
 
-import json
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -25,6 +24,7 @@ from qsneg.filesystem import find_images, output_folder
 from qsneg.image_io import from_bytes, readable
 from qsneg.metrics import fidelity, segmenter, structure
 from qsneg.metrics.score import Recorder, Translate, figures, sliced_wasserstein, squares
+from qsneg.rendering import report
 from qsneg.rendering.colormaps import look_of
 from qsneg.translate import MARGIN, load
 
@@ -232,14 +232,12 @@ def evaluate(
         "notes": evaluation.notes,
         "rows": rows,
     }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "evaluation.json").write_text(json.dumps(table, indent=1) + "\n")
-    (out / "evaluation.md").write_text(markdown(table))
     lines = {r["name"]: r for r in rows if not r["method"]}
     groups = {r["name"]: [r] for r in rows if r["method"]}
     looks = {name: look_of(model.config.method) for name, model in models.items()}
-    dot_plot(groups, lines, looks).savefig(out / "evaluation.png", dpi=110)
-    examples(evaluation.samples).savefig(out / "examples.png", dpi=110)
+    files = {"evaluation.json": table, "evaluation.md": markdown(table)}
+    files |= {"evaluation.png": dot_plot(groups, lines, looks), "examples.png": examples(evaluation.samples)}
+    report.write(files, out)
     return table
 
 

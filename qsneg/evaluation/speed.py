@@ -26,6 +26,7 @@ from qsneg.config import METHODS, ModelConfig, main_methods
 from qsneg.image_io import to_image
 from qsneg.inspect import observe, query
 from qsneg.layers import InstanceNorm
+from qsneg.memory_limits import check_fits
 from qsneg.networks import Generator
 from qsneg.translate import Translator
 from qsneg.weights import Weights
@@ -147,10 +148,15 @@ def bench(
     """Print the table: seconds of both sides and their ratio, then each method's step relative to CUT's."""
     place = devices.pick(device)
     used = devices.precision(place, precision)
+    if size % 4 or size < 32:
+        raise ValueError(f"The size must be divisible by 4 and at least 32, not {size}.")
+    if rounds < 1:
+        raise ValueError(f"The number of rounds must be at least 1, not {rounds}.")
+    configs = {m: ModelConfig(method=m, width=width, disc_width=width) for m in main_methods()}
+    check_fits((size, size), width, place)
     machine = f"{devices.describe(place)}, {used}, torch {torch.__version__}"
     print(f"{machine}, {size}×{size}, width {width}, median of {rounds}")
     print(f"{'':22}{'plain s':>9}{'qsneg s':>9}{'ratio':>8}")
-    configs = {m: ModelConfig(method=m, width=width, disc_width=width) for m in main_methods()}
     fast = {}
     for name, config in configs.items():
         sides = {label: stepper(config, size, place, label == "plain", used) for label in ("plain", "qsneg")}

@@ -30,6 +30,7 @@ from qsneg.evaluation.study_words import NEAR, markdown, words
 from qsneg.filesystem import output_folder
 from qsneg.inspect import View, observe
 from qsneg.inspect.one_query import contrasted, shares
+from qsneg.rendering import report
 from qsneg.translate import Translator, load
 
 ANIMAL = LABELS.index("animal")
@@ -227,7 +228,6 @@ def study(
         FileNotFoundError, ValueError: if a checkpoint cannot be loaded, or `out` cannot be written to.
     """
     out = output_folder(out)
-    out.mkdir(parents=True, exist_ok=True)
     for name in names:
         translator = load(name, device, precision=precision)
         made = Study(translator)
@@ -236,7 +236,6 @@ def study(
         tables, stem = made.tables(), Path(name).stem
         if [Path(n).stem for n in names].count(stem) > 1:
             stem = f"{Path(name).parent.name}-{stem}"
-        (out / f"{stem}.study.json").write_text(json.dumps(tables, indent=1) + "\n")
-        (out / f"{stem}.study.md").write_text(markdown(tables, name, translator.title, stem))
-        made.violins().savefig(out / f"{stem}.study.png", dpi=110)
+        page = markdown(tables, name, translator.title, stem)
+        report.write({f"{stem}.study.json": tables, f"{stem}.study.md": page, f"{stem}.study.png": made.violins()}, out)
         print(f"\n{name}\n" + "\n".join(words(tables)))

@@ -88,8 +88,8 @@ def forces(
     weighting = weighting or own_weighting(view)
     check(view, weighting, temperature, gamma)
     tau, index = temperature or view.config.temperature, int(view.index(layer, position))
-    count, shape = how_many(view, layer, num), view.grid(layer).shape
-    if count < 2:
+    shape = view.grid(layer).shape
+    if (count := how_many(view, layer, num)) < 2:
         raise ValueError("To push a negative away takes 2 places or more.")
     if weighting == "negcut":
         query, key = (view.projected(layer, w, torch.tensor([index], device=view.device)) for w in ("result", "source"))
@@ -98,8 +98,13 @@ def forces(
     else:
         keys, queries, at, giver, _ = compared(view, layer, index, count, seed, mode)
         weight = weights(weighting, queries, keys, view, gamma)[1:]
-        query, key, negatives, at = queries[:1], keys[:1], keys[1:], at[1:]
-        giver = None if giver is None else giver[1:]
+        query, key, negatives, at, giver = (
+            queries[:1],
+            keys[:1],
+            keys[1:],
+            at[1:],
+            giver if giver is None else giver[1:],
+        )
     if without is not None:
         kept = at != int(view.index(layer, without))
         negatives, weight, at = negatives[kept], weight[kept], at[kept]
@@ -114,9 +119,7 @@ def forces(
     return Forces(
         tuple(position),
         weighting,
-        force.cpu().numpy(),
-        weight.cpu().numpy(),
-        cosine.cpu().numpy(),
+        *(values.cpu().numpy() for values in (force, weight, cosine)),
         places(at, shape),
         None if giver is None else places(giver, shape),
         float((positive / tau - total).exp()),

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from qsneg import device as devices
 from qsneg import weights
-from qsneg.config import DRAWN
+from qsneg.config import DRAWN, check_seed
 from qsneg.data import drawn_scenes
 from qsneg.data.unpaired import permutation
 from qsneg.filesystem import whole
@@ -56,6 +56,7 @@ class SegmenterConfig:
     # of the training: float32, bfloat16, or auto (bfloat16 where the hardware has it); it judges in float32
 
     def __post_init__(self):
+        check_seed(self.seed)
         for name in ("steps", "batch", "scenes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"The segmenter's {name} must be at least 1, not {getattr(self, name)}.")

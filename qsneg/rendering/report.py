@@ -13,11 +13,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from qsneg.filesystem import whole
 from qsneg.rendering import overlays, plots
 from qsneg.rendering.rows import Row
 
 LISTED = 10  # values of a list that stand in a table
+WEBP = dict(format="WEBP", quality=88)
 
 
 def pictures(rows: Iterable[Row]) -> dict:
@@ -38,10 +41,14 @@ def pictures(rows: Iterable[Row]) -> dict:
 
 
 def encoded(name: str, value) -> bytes:
-    """One file by the ending of its name: png of an Image, npz of arrays by name, json of anything plain, csv of
-    numbers by method, or text."""
-    if name.endswith(".png"):
-        value.save(data := io.BytesIO(), "PNG", compress_level=4)
+    """One file by the ending of its name: png of an Image or a matplotlib Figure, webp of an Image, npz of arrays by
+    name, json of anything plain, csv of numbers by method, or text."""
+    if name.endswith((".png", ".webp")):
+        data = io.BytesIO()
+        if isinstance(value, Image.Image):
+            value.save(data, **dict(format="PNG", compress_level=4) if name.endswith("g") else WEBP)
+        else:
+            value.savefig(data, dpi=110, format="png")
         return data.getvalue()
     if name.endswith(".npz"):
         np.savez_compressed(data := io.BytesIO(), **value)
@@ -49,7 +56,7 @@ def encoded(name: str, value) -> bytes:
     if name.endswith(".csv"):
         return table(value).encode()
     if name.endswith(".json"):
-        return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+        return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
     return value.encode()
 
 
@@ -83,8 +90,12 @@ def zipped(files: dict) -> bytes:
     return data.getvalue()
 
 
-def write(files: dict, folder: Path) -> None:
-    """Files by name into a folder that is there."""
+def write(files: dict, folder: Path | str) -> None:
+    """Files by name into a folder, each whole or not at all.
+
+    Raises:
+        Unwritable: (a ValueError) if one cannot be written.
+    """
     for name, value in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(encoded(name, value))
+        with whole(Path(folder) / name) as part:
+            part.write_bytes(encoded(name, value))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from qsneg.data import drawn_scenes
-from qsneg.filesystem import whole
+from qsneg.filesystem import new_file, whole
 from qsneg.image_io import to_batch
 from qsneg.networks import Generator
 from qsneg.weights import FOLDER, Weights, load
@@ -42,11 +42,7 @@ def export(name: Path | str, format: str = "onnx", out: Path | str | None = None
     """
     if format not in FORMATS:
         raise ValueError(f"Unknown format '{format}': choose {' or '.join(FORMATS)}.")
-    out = Path(out or file_name(name))
-    if out.suffix != ".onnx":
-        raise ValueError(f"The file to write must end in .onnx, not '{out.name}'.")
-    if out.exists():
-        raise ValueError(f"'{out}' is there already: choose another --out.")
+    out = new_file(out or file_name(name), ".onnx")
     require_packages()
     weights = load(name)
     content = to_onnx(weights)

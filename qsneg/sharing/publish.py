@@ -17,6 +17,7 @@ from pathlib import Path
 from qsneg import weights
 from qsneg.config import METHODS
 from qsneg.filesystem import Unwritable, part_of, whole
+from qsneg.rendering import report
 from qsneg.sharing.cards import curves, family_card, sheet, worst
 from qsneg.training.commands import stages
 from qsneg.training.film import gather
@@ -103,10 +104,6 @@ def document(target: Path) -> None:
     found = {m: found[m] for m in METHODS if m in found}
     if not found:
         raise ValueError(f"There is nothing to publish: '{target}' holds no weights, and no runs were given.")
-    with whole(target / "curves.png") as part:
-        curves(target, list(found)).savefig(part, dpi=110, format="png")
-    for name, draw in (("sheet.webp", sheet), ("worst.webp", worst)):
-        with whole(target / name) as part:
-            draw(target, list(found)).save(part, "WEBP", quality=88)
-    with whole(target / "README.md") as part:
-        part.write_text(family_card(target, found))
+    draw = {"curves.png": curves, "sheet.webp": sheet, "worst.webp": worst}
+    report.write({name: make(target, list(found)) for name, make in draw.items()}, target)
+    report.write({"README.md": family_card(target, found)}, target)
