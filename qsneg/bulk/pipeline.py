@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from qsneg.filesystem import Unwritable, clause
 from qsneg.image_io import NOTE, read
 from qsneg.memory_limits import TooLarge, check_fits
 from qsneg.translate import MARGIN, Translator

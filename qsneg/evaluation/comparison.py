@@ -203,7 +203,6 @@ def drawn(table: dict, evaluation: evaluate.Evaluation) -> dict[str, Figure]:
     looks = {name: look_of(settings["method"]) for name, settings in variants().items()}
     looks |= {row["name"]: {"color": "#333333", "marker": "o"} for row in table["shipped"]}
     bounds = {row["name"]: row for row in table["bounds"]}
-    dot_plot(groups, bounds, looks).savefig(out / "miniature.png", dpi=110)
     names = {"source": "source", **{f"{name} 0": name for name in variants()}, TRUTH: TRUTH}
     samples = {names[k]: v for k, v in evaluation.samples.items() if k in names}
     return {"miniature.png": dot_plot(groups, bounds, looks), "examples.png": examples(samples)}

@@ -82,15 +82,12 @@ def forces(
         without: leave out the negative at this position.
 
     Raises:
-        ValueError: if the position lies outside the grid, the weighting or the layer is unknown, `num` is below 2 or
-            `temperature` or `gamma` not above 0, or the model lacks the heads or the negative generator for it.
+        ValueError: if what is asked for is not there, `num` is below 2, or `temperature` or `gamma` not above 0.
     """
     weighting = weighting or own_weighting(view)
-    check(view, weighting, temperature, gamma)
+    check(view, weighting, temperature, gamma, count := how_many(view, layer, num))
     tau, index = temperature or view.config.temperature, int(view.index(layer, position))
     shape = view.grid(layer).shape
-    if (count := how_many(view, layer, num)) < 2:
-        raise ValueError("To push a negative away takes 2 places or more.")
     if weighting == "negcut":
         query, key = (view.projected(layer, w, torch.tensor([index], device=view.device)) for w in ("result", "source"))
         negatives = view.negatives(layer, seed, count)
@@ -98,13 +95,8 @@ def forces(
     else:
         keys, queries, at, giver, _ = compared(view, layer, index, count, seed, mode)
         weight = weights(weighting, queries, keys, view, gamma)[1:]
-        query, key, negatives, at, giver = (
-            queries[:1],
-            keys[:1],
-            keys[1:],
-            at[1:],
-            giver if giver is None else giver[1:],
-        )
+        query, key, negatives, at = queries[:1], keys[:1], keys[1:], at[1:]
+        giver = None if giver is None else giver[1:]
     if without is not None:
         kept = at != int(view.index(layer, without))
         negatives, weight, at = negatives[kept], weight[kept], at[kept]
@@ -115,7 +107,6 @@ def forces(
     denominator = terms.logsumexp(0) if weighting == "hdce" else total
     force = (terms - denominator).exp()  # n
     given = 1.0 if weighting == "hdce" else float(1 - (positive / tau - total).exp())  # the pull towards the positive
-    pull = (force.to(negatives) @ negatives - given * key[0]).norm()
     return Forces(
         tuple(position),
         weighting,
@@ -124,7 +115,7 @@ def forces(
         None if giver is None else places(giver, shape),
         float((positive / tau - total).exp()),
         float(denominator - positive / tau),
-        float(pull),
+        float((force.to(negatives) @ negatives - given * key[0]).norm()),
         layer,
         view,
     )
@@ -137,8 +128,10 @@ def own_weighting(view: View) -> str:
     return view.config.method if view.config.traits.weighs else "cut"
 
 
-def check(view: View, weighting: str, temperature: float | None, gamma: float | None) -> None:
+def check(view: View, weighting: str, temperature: float | None, gamma: float | None, count: int) -> None:
     """Raises ValueError where forces cannot be had so."""
+    if count < 2:
+        raise ValueError("To push a negative away takes 2 places or more.")
     if weighting not in WEIGHTINGS:
         raise ValueError(f"Unknown weighting '{weighting}': choose one of {', '.join(WEIGHTINGS)}.")
     if why_not := view.weights.why_not("heads"):
