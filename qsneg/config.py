@@ -110,7 +110,6 @@ METHODS = {  # in the order in which they are shown
     "cyclegan": Method("CycleGAN", CYCLEGAN, "cyclegan", "What is translated there and back returns.", trained=False),
 }  # fmt: skip
 
-
 ATTENTION_MODES = ("global", "local", "local+global")
 
 
@@ -136,7 +135,8 @@ def main_methods() -> list[str]:
     return [name for name in trained_methods() if METHODS[name].title == METHODS[name].paper.name]
 
 
-LARGEST = {"width": 4096, "disc_width": 4096, "blocks": 256, "dim": 1 << 16, "patches": 1 << 20, "noise_dim": 1 << 16}
+LARGEST = {"width": 4096, "disc_width": 4096, "blocks": 256, "dim": 1 << 16, "patches": 1 << 20, "noise_dim": 1 << 16,
+           "batch": 4096, "workers": 256, "keep": 10_000, "scenes": 1_000_000}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -193,9 +193,9 @@ class ModelConfig:
     def __post_init__(self):
         if self.method not in METHODS:
             raise ValueError(f"Unknown method '{self.method}': choose one of {', '.join(trained_methods())}.")
-        for name, most in LARGEST.items():
-            if not isinstance(value := getattr(self, name), int) or not 1 <= value <= most:
-                raise ValueError(f"{name} must be a whole number from 1 to {most}, not {value}.")
+        for name in ("width", "disc_width", "blocks", "dim", "patches", "noise_dim"):
+            if not isinstance(value := getattr(self, name), int) or not 1 <= value <= LARGEST[name]:
+                raise ValueError(f"{name} must be a whole number from 1 to {LARGEST[name]}, not {value}.")
         check_mode(self.attention)
         if not 0 <= self.slow_decay <= 1:
             raise ValueError(f"slow_decay must lie from 0 to 1, not {self.slow_decay}.")
@@ -316,15 +316,13 @@ class TrainConfig:
             raise ValueError(f"resize_max must be 0 or at least resize, {self.resize}, not {self.resize_max}.")
         if self.disc_crop and not 32 <= self.disc_crop <= self.crop:
             raise ValueError(f"disc_crop must be 0, or from 32 to the crop of {self.crop}, not {self.disc_crop}.")
-        zero = dict.fromkeys(("steps", "resize_max", "disc_noise", "seed", "workers", "keep", "evaluate_every"), 0)
+        check_seed(self.seed)
+        zero = dict.fromkeys(("steps", "resize_max", "disc_noise", "workers", "keep", "evaluate_every"), 0)
         one = dict.fromkeys(("batch", "scenes", "log_every", "sample_every", "save_every"), 1)
         for name, least in (zero | one).items():
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}.")
-        check_seed(self.seed)
-        for name, most in {"workers": 256, "batch": 4096, "keep": 10_000, "scenes": 1_000_000}.items():
-            if getattr(self, name) > most:
-                raise ValueError(f"{name} must be at most {most}, not {getattr(self, name)}.")
+            if not least <= getattr(self, name) <= (most := LARGEST.get(name, math.inf)):
+                bounds = f"at least {least}" if most == math.inf else f"from {least} to {most}"
+                raise ValueError(f"{name} must be {bounds}, not {getattr(self, name)}.")
         for name in ("decay", "lr_end", "degrade", "beta1", "beta2", "average"):
             if (value := getattr(self, name)) is not None and not 0 <= value <= 1:
                 raise ValueError(f"{name} must lie from 0 to 1, not {value}.")
@@ -336,10 +334,8 @@ SMALL = dict(width=32, disc_width=32, patches=128, crop=128, resize=160, steps=8
 OFTEN = dict(log_every=1, sample_every=5, save_every=5)
 
 PRESETS: dict[str, dict] = {
-    "paper": {},
-    # the papers' settings
-    "small": SMALL,
-    # two CPU cores: about an hour
+    "paper": {},  # the papers' settings
+    "small": SMALL,  # two CPU cores: about an hour
     "drawn": SMALL | dict(resize=128, resize_max=256, decay=1.0),
     # as small, for horse2zebra-drawn: scenes of several sizes, and a learning rate that falls from the first step
     "debug": dict(width=8, disc_width=8, patches=16, dim=32, crop=64, resize=72, steps=10, scenes=8, **OFTEN),

@@ -92,7 +92,7 @@ def open_file(path: Path | str) -> Weights:
     Raises:
         FileNotFoundError, ValueError: see `weights.load` and `convert`.
     """
-    path = Path(path)
+    path = existing_file(path)
     if is_own(path):
         return weights.load(path)
     strided = architecture(read(path), path)["resampling"] == "strided"
