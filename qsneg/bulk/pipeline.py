@@ -67,7 +67,7 @@ def translated(
     def prepare(job: Job, ahead: bool = True) -> Job:
         def check(shape: tuple[int, int]) -> None:
             if ahead and shape[0] * shape[1] > LARGE:
-                raise Large
+                raise Large("It is read when its turn comes.")
             translator.check(shape, size, margin)
 
         try:
