@@ -21,9 +21,7 @@ def train(
     method: Annotated[Optional[str], typer.Option(help=", ".join(trained_methods()) + " (default: cut)")] = None,
     out: Annotated[Path, typer.Option(help="folder of the run")],
     preset: Annotated[Optional[str], typer.Option(help=", ".join(PRESETS) + " (default: paper)")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="continue the run in --out, with what is given here")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out, as is said here")] = False,
     **fields,
 ):
     """Train a model; --resume continues a run that was stopped, or one that is finished with more --steps."""
@@ -328,9 +326,7 @@ def bench(
     profile: Annotated[bool, typer.Option("--profile", help="also print where a step's time goes")] = False,
     inspection: Annotated[bool, typer.Option("--inspection", help="instead: entropies, a click, every page")] = False,
     folder: Annotated[bool, typer.Option("--folder", help="instead: a folder of pictures, serially and not")] = False,
-    communication: Annotated[
-        bool, typer.Option("--communication", help="instead, started by torchrun: what training together costs")
-    ] = False,
+    communication: Annotated[bool, typer.Option("--communication", help="instead, by torchrun: its cost")] = False,
     precision: Annotated[str, typer.Option(help="of qsneg's side: auto, float32 or bfloat16")] = "auto",
 ):
     """Time training steps and translation against a plain float32 version, both in one run."""

@@ -86,7 +86,7 @@ def opened(path: Path | str, max_pixels: int | None = None, data: bytes | None =
         raise
     except UnidentifiedImageError:
         reason = f"it is none of {', '.join(FORMATS)}, or it is damaged"
-        if path.open("rb").read(4) in TIFF:
+        if (data or path.open("rb").read(4))[:4] in TIFF:
             reason = "it is a TIFF of a kind that is not read, such as colours in floats: save it with 8 or 16 bits"
     except Image.DecompressionBombError:
         raise TooManyPixels(path, None, MAX_PIXELS) from None

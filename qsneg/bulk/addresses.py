@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import fsspec
 from pyarrow import fs
 
-from qsneg.filesystem import is_hidden
+from qsneg.filesystem import clause, is_hidden
 from qsneg.picture_formats import EXTENSIONS
 
 ARROW = ("s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss")  # pyarrow's own, which need no further package
@@ -36,14 +36,8 @@ class Place:
             else:
                 found, self.path = fsspec.core.url_to_fs(address)
                 self.filesystem = fs.PyFileSystem(fs.FSSpecHandler(found))
-        except (
-            ImportError,
-            ValueError,
-            OSError,
-            NotImplementedError,
-        ) as error:  # no such package, scheme
-            reason = " ".join(str(error).split()).rstrip(".")
-            raise ValueError(f"The address '{address}' cannot be used: {reason}.") from None
+        except (ImportError, ValueError, OSError, NotImplementedError) as error:  # no such package, scheme
+            raise ValueError(f"The address '{address}' cannot be used: {clause(error)}.") from None
         self.address, self.path = address, self.path.rstrip("/")
 
     def files(self) -> dict[str, int]:
@@ -59,8 +53,7 @@ class Place:
                 return {name: here.mtime_ns or 0}
             found = self.filesystem.get_file_info(fs.FileSelector(self.path, allow_not_found=True, recursive=True))
         except OSError as error:
-            reason = " ".join(str(error).split()).rstrip(".")
-            raise ValueError(f"'{self.address}' cannot be looked through: {reason}.") from None
+            raise ValueError(f"'{self.address}' cannot be looked through: {clause(error)}.") from None
         base = PurePosixPath(self.path)
         return {
             str(PurePosixPath(info.path).relative_to(base)): info.mtime_ns or 0

@@ -43,8 +43,8 @@ class Rivals:
 
     def __init__(self, view: View, layer: int, num: int | None, seed: int, mode: str | None):
         check_mode(mode := mode or view.config.attention)
-        if lacks := view.weights.lacks(negatives=True):
-            raise ValueError(lacks)
+        if why_not := view.weights.why_not():
+            raise ValueError(why_not)
         count = how_many(view, layer, num)
         generated = view.negatives(layer, seed, count)
         asked = None if generated is not None else compared(view, layer, mode, count, view.config.window, seed)
