@@ -48,16 +48,23 @@ def row_entropy(scores: Tensor) -> tuple[Tensor, Tensor]:
     nats = rest.log1p() - torch.linalg.vecdot(e, t) / (1 + rest)
     log = nats.log()
     tiny = nats < TINY_ENTROPY
+    if scores.device.type == "cuda":  # everywhere rather than ask the device where
+        small = small_log_entropy(scores, lowest)
+        return torch.where(tiny, small.exp(), nats), torch.where(tiny, small, log)
     if tiny.any():
-        t = scores[tiny]
-        t -= t.amax(-1, keepdim=True)
-        top = t == 0
-        t += (1 - t).log_()
-        t.masked_fill_(top, -torch.inf)
-        largest = t.amax(-1, keepdim=True)
-        log[tiny] = (t - largest).clamp_(min=lowest).exp_().sum(-1).log() + largest.squeeze(-1)
+        log[tiny] = small_log_entropy(scores[tiny], lowest)
         nats[tiny] = log[tiny].exp()
     return nats, log
+
+
+def small_log_entropy(scores: Tensor, lowest: float) -> Tensor:
+    """The log-entropy of softmax(scores) in the limit of small entropies: logsumexp_{j≠argmax}(t_j + log(1 − t_j))."""
+    t = scores - scores.amax(-1, keepdim=True)
+    top = t == 0
+    t += (1 - t).log_()
+    t.masked_fill_(top, -torch.inf)
+    largest = t.amax(-1, keepdim=True)
+    return (t - largest).clamp_(min=lowest).exp_().sum(-1).log() + largest.squeeze(-1)
 
 
 @torch.no_grad()

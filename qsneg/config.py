@@ -231,6 +231,11 @@ class ModelConfig:
         return METHODS[self.method]
 
     @property
+    def gamma_changes(self) -> bool:
+        """Whether a number in the loss changes from step to step (hDCE's γ)."""
+        return self.method == "hdce" and self.gamma != self.gamma_end
+
+    @property
     def asking(self) -> str:
         """Which places ask: random, entropy or doubt."""
         return self.queries or ("entropy" if self.traits.selects else "random")
@@ -292,6 +297,8 @@ class TrainConfig:
     # auto, cuda, mps or cpu
     autocast: str = "auto"
     # precision: auto (bfloat16 where the hardware has it), float32 (older name: off) or bfloat16
+    graph: bool = False
+    # on CUDA: record the step once and replay it, without Python between its kernels
     workers: int = 0
     # processes that prepare pictures; 0: the training process itself
     log_every: int = 50

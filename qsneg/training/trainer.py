@@ -13,6 +13,7 @@ resuming hold from there on, a further stage of the run, which its card names.
 
 import contextlib
 import dataclasses
+import functools
 import math
 import sys
 import time
@@ -28,7 +29,8 @@ from qsneg import methods
 from qsneg.config import DRAWN, LOSS_WEIGHTS, ModelConfig, TrainConfig
 from qsneg.data.unpaired import Unpaired
 from qsneg.filesystem import Unwritable, output_folder
-from qsneg.training import checkpoint
+from qsneg.training import checkpoint, cuda_graph
+from qsneg.training.cuda_graph import RecordedStep
 from qsneg.training.lock import alone
 from qsneg.training.processes import Lost, Processes
 from qsneg.training.records import Metrics, Records
@@ -58,6 +60,8 @@ class Trainer:
         if config.unscaled_end:
             self.data.unscaled_from = math.ceil(self.steps * (1 - self.decay) - 1e-9)
         self.device = self.processes.device(devices.pick(config.device))
+        if config.graph and (reason := cuda_graph.why_not(model, config, self.device, self.processes.size)):
+            raise ValueError(reason)
         torch.manual_seed(config.seed)
         self.layout = devices.layout(self.device)
         draws = methods.Draws(self.processes.seed(config.seed), self.device)
@@ -66,7 +70,7 @@ class Trainer:
         self.method = method.to(self.device, memory_format=self.layout)
         exported = {name: getattr(self.method, name) for name in PARTS if hasattr(self.method, name)}
         self.exported = torch.nn.ModuleDict(exported)
-        self.average = AveragedModel(self.exported, avg_fn=self.mix)
+        self.average = AveragedModel(self.exported)
         self.groups = self.method.groups()
         self.fused = self.device.type in ("cuda", "cpu")
         self.optimisers = {
@@ -75,14 +79,20 @@ class Trainer:
         }
         self.skipped = {name: torch.zeros((), device=self.device) for name in self.groups}
         self.in_a_row = {name: torch.zeros((), device=self.device) for name in self.groups}
+        self.recorded: RecordedStep | None = None
         self.step, self.seconds, self.broken, self.history = 0, 0.0, [], []
         self.metrics, self.validation = Metrics(self.out / "metrics.jsonl"), None
         self.stages: list[dict] = []  # before settings changed on resuming: {"steps", "train_config", "loss_weights"}
 
-    def mix(self, average, value, count):
-        """The moving average; its decay grows to the configured one, so that early averages follow."""
-        decay = min(self.config.average, (1 + float(count)) / (10 + float(count)))
-        return torch.lerp(value, average, decay)
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Move the average towards the networks; its decay grows to the configured one, so that early averages follow.
+        No number is read from the device."""
+        count = self.step  # averaged so far
+        decay = min(self.config.average, (1 + count) / (10 + count)) if count else 0.0
+        averages, values = (list(networks.parameters()) for networks in (self.average.module, self.exported))
+        torch._foreach_copy_(averages, torch._foreach_lerp(values, averages, decay))
+        self.average.n_averaged += 1
 
     def learning_rate(self, step: int, name: str = "G") -> float:
         """Constant, then linear to `lr_end` of itself over the last `decay` share of the steps."""
@@ -99,7 +109,7 @@ class Trainer:
         norms = torch.stack(torch._foreach_norm(grads))
         bad = (~(norms < LARGEST).all()).float()  # stays on the device: no synchronisation
         self.skipped[name] += bad
-        self.in_a_row[name] = (self.in_a_row[name] + 1) * bad
+        self.in_a_row[name].add_(1).mul_(bad)
         for parameter, grad in zip(self.groups[name], grads):
             parameter.grad = grad
         if self.fused:  # leaves parameters and moments alone where `found_inf` is 1
@@ -108,14 +118,26 @@ class Trainer:
             self.optimisers[name].step()
 
     def train_step(self, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
-        for name, optimiser in self.optimisers.items():
-            for group in optimiser.param_groups:
-                group["lr"] = self.learning_rate(self.step, name)
         x, y = (t.to(self.device, memory_format=self.layout) for t in (x, y))
-        losses = self.method.step(x, y, self.update, self.step / self.steps)
-        self.average.update_parameters(self.exported)
+        rates = {name: self.learning_rate(self.step, name) for name in self.optimisers}
+        if self.config.graph:
+            losses = self.recorded_step(x, y, rates)
+        else:
+            for name, optimiser in self.optimisers.items():
+                optimiser.param_groups[0]["lr"] = rates[name]
+            losses = self.method.step(x, y, self.update, self.step / self.steps)
+        self.follow()
         self.step += 1
         return losses
+
+    def recorded_step(self, x: torch.Tensor, y: torch.Tensor, rates: dict[str, float]) -> dict[str, torch.Tensor]:
+        """The step as a recorded one (`qsneg.training.cuda_graph`)."""
+        if self.recorded is None:
+            generator = self.method.draws.generator
+            step = functools.partial(self.method.step, update=self.update)
+            self.recorded = RecordedStep(step, list(self.optimisers.values()), generator)
+        self.recorded.set_rates(list(rates.values()))
+        return self.recorded(x, y)
 
     def refuse_to_stall(self) -> None:
         """Raises ValueError, with advice, where the last `STALLED` updates of some network all had to be skipped."""
