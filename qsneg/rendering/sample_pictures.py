@@ -22,12 +22,17 @@ from qsneg.config import DRAWN
 from qsneg.data import drawn_scenes
 
 PHOTOGRAPHS = {
-    "tower.jpg": "The Eiffel Tower",
-    "lion.jpg": "A lion",
-    "cheetah1.jpg": "A cheetah, close",
-    "cheetah.jpg": "A cheetah in grass",
-}
-FILMED = ("tower.jpg", "lion.jpg", "cheetah.jpg")  # those that a training film shows
+    "lion.jpg": ("gradio", "A lion"),
+    "chelsea.png": ("skimage", "A cat"),
+    "tower.jpg": ("gradio", "The Eiffel Tower"),
+    "rocket.jpg": ("skimage", "A rocket on its pad"),
+    "coffee.png": ("skimage", "A cup of coffee"),
+    "astronaut.png": ("skimage", "An astronaut"),
+    "cheetah1.jpg": ("gradio", "A cheetah, close"),
+    "cheetah.jpg": ("gradio", "A cheetah in grass"),
+}  # the package that ships each, and its title
+FOLDERS = {"gradio": "media_assets/images", "skimage": "data"}  # where they lie in those packages
+FILMED = ("chelsea.png", "rocket.jpg", "coffee.png", "astronaut.png")  # those that a training film shows
 SCENES = {12: "A bay horse by a tree", 10: "Two horses", 35: "A patched horse grazing", 15: "A dark horse trotting"}
 KEY = "scene"  # of the PNG text that holds the seed
 LONG = 1024  # photographs and scenes that are given as examples are no larger than this, in pixels
@@ -60,15 +65,18 @@ class Example:
 
 
 def photographs() -> dict[str, Path]:
-    """The photographs of the installed gradio package, which is not imported, by file name; none without it."""
-    package = importlib.util.find_spec("gradio")
-    folder = Path(package.origin).parent / "media_assets" / "images" if package and package.origin else None
-    return {name: folder / name for name in PHOTOGRAPHS if folder and (folder / name).is_file()}
+    """The photographs that are there, by file name: of the packages that ship them, which are not imported."""
+    found = {}
+    for name, (package, _) in PHOTOGRAPHS.items():
+        spec = importlib.util.find_spec(package)
+        if spec and spec.origin and (path := Path(spec.origin).parent / FOLDERS[package] / name).is_file():
+            found[name] = path
+    return found
 
 
 def examples() -> list[Example]:
     """The photographs of the installed gradio package (none, if it is not installed), then drawn scenes."""
-    return [Example(PHOTOGRAPHS[name], "day2sunset", path=path) for name, path in photographs().items()] + [
+    return [Example(PHOTOGRAPHS[name][1], "day2sunset", path=path) for name, path in photographs().items()] + [
         Example(title, "horse2zebra-drawn", index=index) for index, title in SCENES.items()
     ]
 

@@ -1,0 +1,53 @@
+"""The best of a run's kept weights, chosen afterwards on validation pictures.
+
+    python -m qsneg train data/horse2ink --method cut --keep 20 --evaluate-every 0 --out runs/cut
+    python -m qsneg choose runs/cut
+
+The same figures as `--evaluate-every` takes on the way (`qsneg.training.validation`), for those who would rather train
+first: of every file in kept/ and of the last step. Writes best.safetensors, and the figures into the run's history,
+from which its card and that of model.safetensors tell the last and the best.
+"""
+
+import shutil
+from pathlib import Path
+
+from tqdm import tqdm
+
+from qsneg.filesystem import whole
+from qsneg.training.lock import alone
+from qsneg.training.trainer import resume
+from qsneg.training.validation import HINT, Validation
+from qsneg.translate import Translator
+from qsneg.weights import load, save
+
+
+def choose(run: Path | str, device: str = "auto", progress: bool = True) -> list[dict]:
+    """Measure the kept weights of a run and write the best beside the last; returns the figures, an entry per step.
+
+    Raises:
+        ValueError: one sentence, if there is no run, nothing was kept, or there are no validation pictures.
+    """
+    trainer = resume(run, device=device)
+    validation = Validation(trainer.config.data)
+    if not validation.words:
+        raise ValueError(HINT)
+    kept = {int(path.stem): path for path in sorted((trainer.out / "kept").glob("*[0-9].safetensors"))}
+    kept = {step: path for step, path in kept.items() if step < trainer.step}
+    if not kept:
+        raise ValueError(f"'{run}' kept no weights on its way: train with --keep 10, say.")
+    with alone(trainer.out):
+        trainer.validation, trainer.history = validation, []
+        for step, path in tqdm(kept.items(), disable=not progress, unit="file"):
+            figures = validation.measure(Translator(load(path), trainer.device).as_shown)
+            trainer.history.append({"step": step} | {name: round(value, 4) for name, value in figures.items()})
+        trainer.evaluate()
+        trainer.save()
+        best, target = trainer.best(), trainer.out / "best.safetensors"
+        if best["step"] == trainer.step:
+            with whole(target) as part:
+                shutil.copy(trainer.out / "model.safetensors", part)
+        else:
+            weights = load(kept[best["step"]])
+            weights.card |= {key: value for key, value in trainer.card().items() if key in ("last", "best", "validation")}
+            save(weights, target)
+    return trainer.history
