@@ -35,6 +35,14 @@ def train(
 
 
 @cli.command()
+def choose(run: Annotated[Path, typer.Argument(help="folder of a run, trained with --keep")], device: Device = "auto"):
+    """The best of a run's kept weights, on validation pictures: writes best.safetensors."""
+    from qsneg.training.choose import choose, table
+
+    print(table(choose(run, device)))
+
+
+@cli.command()
 def translate(
     paths: Annotated[list[str], typer.Argument(help="pictures and folders; with Ray one address, such as s3://…")],
     checkpoint: Model,

@@ -51,3 +51,11 @@ def choose(run: Path | str, device: str = "auto", progress: bool = True) -> list
             weights.card |= {key: value for key, value in trainer.card().items() if key in ("last", "best", "validation")}
             save(weights, target)
     return trainer.history
+
+
+def table(history: list[dict]) -> str:
+    """The figures as lines, a step each."""
+    return "\n".join(
+        f"step {entry['step']}: " + ", ".join(f"{name} {value:.4g}" for name, value in entry.items() if name != "step")
+        for entry in history
+    )

@@ -336,7 +336,7 @@ def test_what_is_not_finite_is_not_written(stopped, tmp_path):
         trainer.method.generator.model[1].weight[0] = float("inf")
     with pytest.raises(ValueError, match="At step 3 the run is not finite any more .*a smaller --lr"):
         checkpoint.write(trainer.state(), tmp_path / "run")
-    trainer.average.update_parameters(trainer.exported)
+    trainer.follow()
     with pytest.raises(ValueError, match="not finite, in generator.model.1.weight"):
         trainer.save()
     assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == before
