@@ -1,4 +1,4 @@
-"""Pictures that may be shown: photographs that gradio's package ships, and drawn scenes with their true counterparts.
+"""Pictures that may be shown: photographs that installed packages ship, and drawn scenes with their true counterparts.
 Examples of the app, sheets on model cards and training films take theirs from here.
 
 A drawn scene is saved with its seed as PNG text, so that its counterpart can be found again after an upload; the
@@ -21,18 +21,31 @@ from qsneg import image_io
 from qsneg.config import DRAWN
 from qsneg.data import drawn_scenes
 
-PHOTOGRAPHS = {
-    "lion.jpg": ("gradio", "A lion"),
-    "chelsea.png": ("skimage", "A cat"),
-    "tower.jpg": ("gradio", "The Eiffel Tower"),
-    "rocket.jpg": ("skimage", "A rocket on its pad"),
-    "coffee.png": ("skimage", "A cup of coffee"),
-    "astronaut.png": ("skimage", "An astronaut"),
-    "cheetah1.jpg": ("gradio", "A cheetah, close"),
-    "cheetah.jpg": ("gradio", "A cheetah in grass"),
-}  # the package that ships each, and its title
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A photograph that a package ships and that may be shown."""
+
+    package: str  # that has it, a key of FOLDERS
+    title: str
+    rights: str
+    family: str = "photo2ink"
+
+
 FOLDERS = {"gradio": "media_assets/images", "skimage": "data"}  # where they lie in those packages
+GRADIO = "from the gradio package, Apache-2.0"
+PHOTOGRAPHS = {
+    "lion.jpg": Photograph("gradio", "A lion", GRADIO),
+    "chelsea.png": Photograph("skimage", "A cat", "Stéfan van der Walt, CC0, from scikit-image"),
+    "coffee.png": Photograph("skimage", "A cup of coffee", "Rachel Michetti, CC0, from scikit-image"),
+    "rocket.jpg": Photograph("skimage", "A rocket on its pad", "SpaceX, CC0, from scikit-image"),
+    "cheetah1.jpg": Photograph("gradio", "A cheetah, close", GRADIO),
+    "astronaut.png": Photograph("skimage", "An astronaut", "NASA, public domain, from scikit-image"),
+    "tower.jpg": Photograph("gradio", "The Eiffel Tower", GRADIO, "day2sunset"),
+}
 FILMED = ("chelsea.png", "rocket.jpg", "coffee.png", "astronaut.png")  # those that a training film shows
+SKIES = {7: "A meadow by day"}  # drawn scenes that are given to day2sunset
 SCENES = {12: "A bay horse by a tree", 10: "Two horses", 35: "A patched horse grazing", 15: "A dark horse trotting"}
 KEY = "scene"  # of the PNG text that holds the seed
 LONG = 1024  # photographs and scenes that are given as examples are no larger than this, in pixels
@@ -46,6 +59,7 @@ class Example:
     family: str  # the model family it is meant for
     path: Path | None = None
     index: int | None = None
+    rights: str = "drawn by qsneg"
 
     @property
     def file_name(self) -> str:
@@ -67,18 +81,23 @@ class Example:
 def photographs() -> dict[str, Path]:
     """The photographs that are there, by file name: of the packages that ship them, which are not imported."""
     found = {}
-    for name, (package, _) in PHOTOGRAPHS.items():
-        spec = importlib.util.find_spec(package)
-        if spec and spec.origin and (path := Path(spec.origin).parent / FOLDERS[package] / name).is_file():
-            found[name] = path
+    for name, photograph in PHOTOGRAPHS.items():
+        spec = importlib.util.find_spec(photograph.package)
+        folder = Path(spec.origin).parent / FOLDERS[photograph.package] if spec and spec.origin else None
+        if folder and (folder / name).is_file():
+            found[name] = folder / name
     return found
 
 
 def examples() -> list[Example]:
-    """The photographs of the installed gradio package (none, if it is not installed), then drawn scenes."""
-    return [Example(PHOTOGRAPHS[name][1], "day2sunset", path=path) for name, path in photographs().items()] + [
-        Example(title, "horse2zebra-drawn", index=index) for index, title in SCENES.items()
+    """The photographs that are there, then drawn scenes; the first of a family is the one that it opens with."""
+    found = [
+        Example(PHOTOGRAPHS[name].title, PHOTOGRAPHS[name].family, path, rights=PHOTOGRAPHS[name].rights)
+        for name, path in photographs().items()
     ]
+    skies = [Example(title, "day2sunset", index=index) for index, title in SKIES.items()]
+    scenes = [Example(title, DRAWN, index=index) for index, title in SCENES.items()]
+    return [e for e in found if e.family == "photo2ink"] + skies + [e for e in found if e.family != "photo2ink"] + scenes
 
 
 def test_seed(index: int) -> int:

@@ -134,9 +134,11 @@ def thumbnails(examples: list[Example]) -> str:
     """The examples as buttons with small pictures, in groups: photographs, drawn scenes."""
     groups: dict[str, str] = {}
     for number, example in enumerate(examples):
-        title = html.escape(f"Example: {example.name.lower()}")
+        title = html.escape(f"Example: {example.name.lower()} ({example.rights})")
         image = f'<img src="{texts.data_uri(example.thumbnail(), "WEBP", quality=85)}" alt="{title}">'
         button = f'<button type="button" data-index="{number}" title="{title}">{image}</button>'
         name = "Photographs" if example.index is None else "Drawn scenes"
         groups[name] = groups.get(name, "") + button
-    return "".join(f'<div><h4>{name}</h4><div class="thumbs">{buttons}</div></div>' for name, buttons in groups.items())
+    shown = "".join(f'<div><h4>{name}</h4><div class="thumbs">{buttons}</div></div>' for name, buttons in groups.items())
+    rights = "".join(f"<li>{html.escape(f'{e.name}: {e.rights}')}</li>" for e in examples if e.path)
+    return shown + f'<details class="rights"><summary>Whose photographs these are</summary><ul>{rights}</ul></details>'
