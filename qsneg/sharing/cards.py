@@ -65,6 +65,7 @@ def curves(target: Path, methods: list[str]) -> Figure:
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
         axis.set_ylim(bottom=0)
+        axis.locator_params(axis="x", nbins=5)
     axes[0].legend(frameon=False, fontsize=8)
     return figure
 
@@ -129,8 +130,9 @@ of the code; elsewhere, and with later versions, weights differ in rounding.
 
 def figure(figures: dict, key: str) -> str:
     """A figure with its spread, or a dash."""
-    error = f" ± {figures[key + '_error']:.1f}" if key + "_error" in figures else ""
-    return f"{figures[key]}{error}" if key in figures else "–"
+    if key + "_error" in figures:
+        return f"{figures[key]:.1f} ± {figures[key + '_error']:.1f}"
+    return f"{figures[key]}" if key in figures else "–"
 
 
 def averaged(cards: list[dict]) -> str:
