@@ -22,7 +22,6 @@ from qsneg.config import DRAWN
 from qsneg.data import drawn_scenes
 
 
-
 @dataclass(frozen=True)
 class Photograph:
     """A photograph that a package ships and that may be shown."""
@@ -97,7 +96,9 @@ def examples() -> list[Example]:
     ]
     skies = [Example(title, "day2sunset", index=index) for index, title in SKIES.items()]
     scenes = [Example(title, DRAWN, index=index) for index, title in SCENES.items()]
-    return [e for e in found if e.family == "photo2ink"] + skies + [e for e in found if e.family != "photo2ink"] + scenes
+    return (
+        [e for e in found if e.family == "photo2ink"] + skies + [e for e in found if e.family != "photo2ink"] + scenes
+    )
 
 
 def test_seed(index: int) -> int:

@@ -48,7 +48,9 @@ def choose(run: Path | str, device: str = "auto", progress: bool = True) -> list
                 shutil.copy(trainer.out / "model.safetensors", part)
         else:
             weights = load(kept[best["step"]])
-            weights.card |= {key: value for key, value in trainer.card().items() if key in ("last", "best", "validation")}
+            weights.card |= {
+                key: value for key, value in trainer.card().items() if key in ("last", "best", "validation")
+            }
             save(weights, target)
     return trainer.history
 

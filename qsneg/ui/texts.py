@@ -12,7 +12,10 @@ from qsneg.pages.page import Words
 from qsneg.rendering.colormaps import colour_of, marker_of, title_of
 
 FAMILIES = {
-    "photo2ink": ("Photograph to ink", "Trained on photographs of horses and ink paintings; other subjects take to it too."),
+    "photo2ink": (
+        "Photograph to ink",
+        "Trained on photographs of horses and ink paintings; other subjects take to it too.",
+    ),
     "day2sunset": ("Photograph to sunset", "Trained on photographs of skies: animals may turn orange."),
     "horse2zebra-drawn": ("Drawn horse to zebra", "Trained on drawn scenes: on photographs it gives nothing useful."),
 }

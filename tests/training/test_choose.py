@@ -1,6 +1,5 @@
 """The best of what was kept, and steps that are recorded on CUDA."""
 
-import json
 import shutil
 
 import pytest
