@@ -101,7 +101,7 @@ def test_the_tree_names_every_file_of_the_model_and_every_folder():
 def checkpoints(tmp_path_factory):
     """The shipped families, tiny."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    for family in ("day2sunset", "horse2zebra-drawn"):
+    for family in ("photo2ink", "day2sunset", "horse2zebra-drawn"):
         for seed, method in enumerate(("cut", "qs-attn", "negcut")):
             weights.save(
                 tiny(method, seed, {"data": family, "steps": 10, "minutes": 1}),

@@ -39,7 +39,6 @@ PHOTOGRAPHS = {
     "chelsea.png": Photograph("skimage", "A cat", "Stéfan van der Walt, CC0, from scikit-image"),
     "coffee.png": Photograph("skimage", "A cup of coffee", "Rachel Michetti, CC0, from scikit-image"),
     "rocket.jpg": Photograph("skimage", "A rocket on its pad", "SpaceX, CC0, from scikit-image"),
-    "cheetah1.jpg": Photograph("gradio", "A cheetah, close", GRADIO),
     "astronaut.png": Photograph("skimage", "An astronaut", "NASA, public domain, from scikit-image"),
     "tower.jpg": Photograph("gradio", "The Eiffel Tower", GRADIO, "day2sunset"),
 }
