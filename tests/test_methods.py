@@ -157,7 +157,7 @@ def test_positions_are_drawn_without_replacement():
 
 @pytest.mark.parametrize("values, message", [
     (dict(method="pix2pix"), "Unknown method"), (dict(attention="near"), "Unknown attention mode"),
-    (dict(window=6), "must be odd"), (dict(layers=(0, 30)), "from 0 to 20"), (dict(layers=()), "between 0 and 20"),
+    (dict(window=6), "must be odd"), (dict(layers=(0, 30)), "from 0 to 20"), (dict(layers=()), "from 0 to 20"),
 ])  # fmt: skip
 def test_bad_configurations(values, message):
     with pytest.raises(ValueError, match=message):
