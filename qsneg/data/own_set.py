@@ -20,7 +20,7 @@ from tqdm import tqdm
 from qsneg.data.archive import unpack
 from qsneg.data.download import on_disk
 from qsneg.data.paper_sets import FOLDERS, Prepared, check, staging
-from qsneg.filesystem import find_images
+from qsneg.filesystem import existing_file, find_images
 from qsneg.image_io import read
 
 NEAR = 24  # of 256 bits; in 1,453 photographs and 756 paintings copies differed in at most 16, others in 50 or more
@@ -40,8 +40,8 @@ def prepare_own(source: Path | str, out: Path | str, progress: bool = True) -> P
     if not source.exists():
         raise FileNotFoundError(f"There is no '{source}': give a folder with trainA and trainB in it, or a zip of one.")
     with staging(Path(out)) as folder:
-        if source.is_file():
-            archive, source = source, folder.with_name(folder.name + ".unpacked")  # goes with the place it is staged in
+        if not source.is_dir():
+            archive, source = existing_file(source), folder.with_name(folder.name + ".unpacked")  # goes with the place it is staged in
             with on_disk(source):
                 source.mkdir()
             unpack(archive, source, progress=progress)

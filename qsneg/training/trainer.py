@@ -147,13 +147,13 @@ class Trainer:
                 advice = "in full precision, with --autocast off" if low else "with a smaller --lr"
                 raise ValueError(
                     f"The last {int(count)} gradients of {NETWORKS[name]} were not finite, at step {self.step}: "
-                    f"{self.goes_on()} {advice}."
+                    f"{self.goes_on()}, {advice}."
                 )
 
     def goes_on(self) -> str:
         """How to go on with the run after it has ended here, for sentences of advice."""
         there = (self.out / checkpoint.NAME).is_file()
-        return f"go on from the last checkpoint, `train --resume --out {self.out}`," if there else "start again"
+        return f"go on from the last checkpoint, `train --resume --out {self.out}`" if there else "start again"
 
     def state(self) -> dict:
         return {
@@ -257,13 +257,13 @@ class Trainer:
             try:
                 self.train_until(end, progress and self.processes.first, stop)
             except Unwritable as error:
-                raise ValueError(f"{error.what}: make room there, then {self.goes_on().rstrip(',')}.") from None
+                raise ValueError(f"{error.what}: make room there, then {self.goes_on()}.") from None
             except Lost:
                 if not self.processes.first:
                     raise SystemExit(1) from None
                 raise ValueError(
                     f"Another process of this training has ended, at step {self.step} or after: "
-                    f"{self.goes_on()} with {self.processes.size} processes again."
+                    f"{self.goes_on()}, with {self.processes.size} processes again."
                 ) from None
         if self.broken and self.processes.first:
             names = ", ".join(self.broken[:5])
