@@ -39,9 +39,10 @@ def prepare_own(source: Path | str, out: Path | str, progress: bool = True) -> P
     source = Path(source)
     if not source.exists():
         raise FileNotFoundError(f"There is no '{source}': give a folder with trainA and trainB in it, or a zip of one.")
+    archive = None if source.is_dir() else existing_file(source)
     with staging(Path(out)) as folder:
-        if not source.is_dir():
-            archive, source = existing_file(source), folder.with_name(folder.name + ".unpacked")  # goes with the place it is staged in
+        if archive:
+            source = folder.with_name(folder.name + ".unpacked")  # goes with the place it is staged in
             with on_disk(source):
                 source.mkdir()
             unpack(archive, source, progress=progress)

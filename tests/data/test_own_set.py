@@ -1,5 +1,6 @@
 """A set of one's own: copies out, mirrored ones too; nothing on both sides of the split; pictures put aside."""
 
+import os
 import shutil
 
 import numpy as np
@@ -34,6 +35,12 @@ def source(tmp_path):
 
 def names(folder, part: str) -> set[str]:
     return {path.relative_to(folder / part).as_posix() for path in (folder / part).rglob("*.*")}
+
+
+def test_a_pipe_is_no_archive(tmp_path):
+    os.mkfifo(tmp_path / "pipe.zip")
+    code, _, err = run("data", "mine", "--from", tmp_path / "pipe.zip", "--out", tmp_path / "out")
+    assert code == 2 and "a pipe or a device" in err and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("packed", [False, True])
