@@ -77,36 +77,26 @@ FAST = dict(identity=False, mirrored=True, lambda_nce=10.0, epochs=200, decay=0.
 FAST_IDEA = "with ten times the weight on the contrast, without the identity term, on pictures mirrored at random."
 
 METHODS = {  # in the order in which they are shown
-    "cut": Method(
-        "CUT", CUT, "cut",
+    "cut": Method("CUT", CUT, "cut",
         "A patch of the translation should resemble the patch at the same place of the source more than other patches "
-        "of that picture. The places are drawn at random.",
-    ),
+        "of that picture. The places are drawn at random."),
     "fastcut": Method("FastCUT", CUT, "cut", f"CUT {FAST_IDEA}", **FAST),
-    "qs-attn": Method(
-        "QS-Attn", QS_ATTN, "qs-attn",
+    "qs-attn": Method("QS-Attn", QS_ATTN, "qs-attn",
         "The same loss, with the places chosen: those whose attention over the picture has the lowest entropy. What is "
         "compared there is gathered along the attention of the source. It adds no parameters.",
-        selects=True,
-    ),
-    "negcut": Method(
-        "NEGCUT", NEGCUT, "negcut",
+        selects=True),
+    "negcut": Method("NEGCUT", NEGCUT, "negcut",
         "The other patches are replaced by generated ones: a small network learns negatives that are hard to tell from "
         "the right patch, against the translator.",
-        generates=True,
-    ),
+        generates=True),
     "fastnegcut": Method("FastNEGCUT", NEGCUT, "negcut", f"NEGCUT {FAST_IDEA}", generates=True, **FAST),
-    "monce": Method(
-        "MoNCE", MONCE, "monce",
+    "monce": Method("MoNCE", MONCE, "monce",
         "The same loss, the other patches weighed: a plan of optimal transport pushes harder where they are alike.",
-        weighs=True,
-    ),
-    "hdce": Method(
-        "hDCE", HDCE, "hdce",
+        weighs=True),
+    "hdce": Method("hDCE", HDCE, "hdce",
         "The other patches are weighed by how alike they are in the source, the right one is not among them, and "
         "patches of the translation should resemble each other as those of the source do.",
-        weighs=True, lambda_nce=0.1,
-    ),
+        weighs=True, lambda_nce=0.1),
     "cyclegan": Method("CycleGAN", CYCLEGAN, "cyclegan", "What is translated there and back returns.", trained=False),
 }  # fmt: skip
 
@@ -211,9 +201,10 @@ class ModelConfig:
             )
         if self.traits.weighs and self.across_batch:
             raise ValueError(f"{self.traits.title} weighs the negatives of one picture: leave out --across-batch.")
-        for name in ("temperature", "transport", "gamma", "gamma_end"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be a number above 0, not {getattr(self, name)}.")
+        for name in ("temperature", "transport", "gamma", "gamma_end", *LOSS_WEIGHTS):
+            value, zero = getattr(self, name), name in LOSS_WEIGHTS  # which may be 0, or None
+            if not (zero and value is None) and not (0 <= value < math.inf and (value or zero)):
+                raise ValueError(f"{name} must be a number {'from' if zero else 'above'} 0, not {value}.")
         last = self.last_layer
         if len(set(self.layers)) < len(self.layers):
             raise ValueError(f"Each feature layer can be named once; got {self.layers}.")
@@ -327,12 +318,14 @@ class TrainConfig:
         zero = dict.fromkeys(("steps", "resize_max", "disc_noise", "workers", "keep", "evaluate_every"), 0)
         one = dict.fromkeys(("batch", "scenes", "log_every", "sample_every", "save_every"), 1)
         for name, least in (zero | one).items():
-            if not least <= getattr(self, name) <= (most := LARGEST.get(name, math.inf)):
+            value, most = getattr(self, name), LARGEST.get(name, math.inf)
+            if not least <= value <= most:
                 bounds = f"at least {least}" if most == math.inf else f"from {least} to {most}"
-                raise ValueError(f"{name} must be {bounds}, not {getattr(self, name)}.")
+                raise ValueError(f"{name} must be {bounds}, not {value}.")
         for name in ("decay", "lr_end", "degrade", "beta1", "beta2", "average"):
-            if (value := getattr(self, name)) is not None and not 0 <= value <= 1:
-                raise ValueError(f"{name} must lie from 0 to 1, not {value}.")
+            most = 0.999999 if name.startswith("beta") else 1
+            if (value := getattr(self, name)) is not None and not 0 <= value <= most:
+                raise ValueError(f"{name} must lie from 0 to {most}, not {value}.")
         if not all(0 < rate < math.inf for rate in (self.lr, self.lr_disc or self.lr)):
             raise ValueError("The learning rates lr and lr_disc must be numbers above 0.")
 

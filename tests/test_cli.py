@@ -11,6 +11,10 @@ from qsneg.__main__ import cli
 from qsneg.weights import read_metadata, save
 from tests.conftest import run, tiny
 
+ODD = (("steps", -1, "steps must be at least 0"), ("scenes", 0, "scenes must be from 1 to 1000000"),
+       ("beta1", 1, "beta1 must lie from 0 to 0.999999"), ("lambda-nce", "nan", "lambda_nce must be a number from 0"),
+       ("lambda-gan", -1, "lambda_gan must be"), ("gamma", 0, "gamma must be a number above 0"))  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
@@ -72,13 +76,16 @@ def test_one_sentence_for_odd_settings(tmp_path, checkpoint):
     for flags, words in ((["--layers", "a,b"], "numbers with commas"), (["--temperature", 0], "above 0")):
         code, _, err = run("train", "horse2zebra-drawn", *flags, "--out", tmp_path / "x")
         assert code == 2 and words in err and not (tmp_path / "x").exists()
+    train = ["train", "horse2zebra-drawn", "--out", tmp_path / "x"]
     inspect = ["inspect", tmp_path / "a.png", "--checkpoint", checkpoint, "--out", tmp_path / "x"]
     Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
     for arguments, words in (
         (["score", "x/y", "--count", 0], "at least 1"), ([*inspect, "--seed", -1], "seed must be"),
         ([*inspect, "--seed", 10**20], "seed must be"), (["bench", "--size", 0], "divisible by 4"),
         (["bench", "--size", 10**8], "of memory"), (["bench", "--rounds", 0], "rounds must be"),
-        (["train", "horse2zebra-drawn", "--workers", 999999, "--out", tmp_path / "x"], "workers must be"),
+        (["train", "horse2zebra-drawn", "--workers", 999999, "--out", tmp_path / "x"], "workers must be from 0 to 256"),
+        *(([*train, f"--{flag}", value], words) for flag, value, words in ODD),
+        (["study", "--checkpoint", checkpoint, "--count", 0, "--out", tmp_path / "x"], "at least 1"),
     ):  # fmt: skip
         code, _, err = run(*arguments)
         assert code == 2 and words in err and err.count("\n") == 1 and not (tmp_path / "x").exists()

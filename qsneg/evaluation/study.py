@@ -227,6 +227,8 @@ def study(
     Raises:
         FileNotFoundError, ValueError: if a checkpoint cannot be loaded, or `out` cannot be written to.
     """
+    if count < 1:
+        raise ValueError(f"The number of scenes must be at least 1, not {count}.")
     out = output_folder(out)
     for name in names:
         translator = load(name, device, precision=precision)
