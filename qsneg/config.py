@@ -189,8 +189,8 @@ class ModelConfig:
         check_mode(self.attention)
         if not 0 <= self.slow_decay <= 1:
             raise ValueError(f"slow_decay must lie from 0 to 1, not {self.slow_decay}.")
-        if self.window % 2 == 0 or self.window < 1:
-            raise ValueError(f"The attention window must be odd, not {self.window}.")
+        if self.window % 2 == 0 or not 1 <= self.window <= 255:
+            raise ValueError(f"The attention window must be odd, from 1 to 255, not {self.window}.")
         if self.resampling not in ("blur", "strided"):
             raise ValueError(f"Unknown resampling '{self.resampling}': choose blur or strided.")
         if self.queries not in (None, "random", "entropy", "doubt"):

@@ -13,7 +13,8 @@ from tests.conftest import run, tiny
 
 ODD = (("steps", -1, "steps must be at least 0"), ("scenes", 0, "scenes must be from 1 to 1000000"),
        ("beta1", 1, "beta1 must lie from 0 to 0.999999"), ("lambda-nce", "nan", "lambda_nce must be a number from 0"),
-       ("lambda-gan", -1, "lambda_gan must be"), ("gamma", 0, "gamma must be a number above 0"))  # fmt: skip
+       ("lambda-gan", -1, "lambda_gan must be"), ("gamma", 0, "gamma must be a number above 0"),
+       ("window", 9999, "window must be odd, from 1 to 255"))  # fmt: skip
 
 
 @pytest.fixture(scope="module")
