@@ -56,20 +56,13 @@ def translate(
     shard: Annotated[str, typer.Option(help="i/n: of n parts of the pictures the i-th, for job arrays")] = "1/1",
     engine: Engine = "local",
     parquet: Annotated[bool, typer.Option("--parquet", help="with Ray: write Parquet with PNG in a column")] = False,
+    tile: Annotated[bool, typer.Option("--tile", help="in tiles, as by itself what does not fit in memory")] = False,
 ):
     """Translate pictures, and folders of pictures recursively."""
-    part = command_line.part(shard)
-    if command_line.by_ray(engine, paths, parquet):
-        from qsneg.bulk.cluster import translate_address
-        from qsneg.bulk.works import Translate
+    from qsneg.bulk.command import translate_paths
 
-        work = Translate(size=size, margin=margin, white=white)
-        report = translate_address(paths[0], checkpoint, out, work, device, precision, resume, part, parquet)
-    else:
-        from qsneg.bulk.files import translate_files
-
-        report = translate_files(paths, checkpoint, out, size, device, margin=margin, precision=precision, white=white,
-                                 resume=resume, shard=part)  # fmt: skip
+    report = translate_paths(engine, paths, checkpoint, out, size, margin, white, parquet, tile, device=device,
+                             precision=precision, resume=resume, shard=command_line.part(shard))  # fmt: skip
     there = f" {report.there} were there already." if resume else ""
     print(f"{len(report.done)} translated into '{out}'.{there}")
     command_line.tell(report)
@@ -114,14 +107,19 @@ def draw(
     out: OutFolder,
     size: Annotated[int, typer.Option(help="side in pixels")] = 128,
     seed: Annotated[int, typer.Option(help="base seed of the set")] = 0,
+    kind: Annotated[str, typer.Option("--set", help="scenes, or heights: 16-bit landscapes, their views")] = "scenes",
 ):
     """Draw scenes of horse2zebra-drawn: trainA and trainB, or testA, testB (counterparts) and labels."""
     from tqdm import tqdm
 
-    from qsneg.data import drawn_scenes
+    from qsneg.data import drawn_heights, drawn_scenes
     from qsneg.filesystem import output_folder
 
-    drawn_scenes.write(split, count, size, seed, output_folder(out), progress=tqdm)
+    if kind not in ("scenes", "heights"):
+        raise ValueError(f"Unknown set '{kind}': choose scenes or heights.")
+    {"scenes": drawn_scenes, "heights": drawn_heights}[kind].write(
+        split, count, size, seed, output_folder(out), progress=tqdm
+    )
 
 
 @cli.command()
@@ -228,14 +226,12 @@ def inspect(
     white: White = None,
     engine: Engine = "local",
 ):
-    """Look inside: entropies, anchors, contrast, negatives of one picture, as arrays and overlays; with Ray of many, as
-    Parquet."""
-    if command_line.by_ray(engine, [picture]):
-        from qsneg.bulk.cluster import to_parquet
-        from qsneg.bulk.works import Look
+    """Look inside: entropies, anchors, contrast, negatives of one picture as files; with Ray of many as Parquet."""
+    from qsneg.bulk.command import by_ray, look_at
 
-        work = Look(size, white, layer, mode, anchors, seed)
-        report = to_parquet(picture, checkpoint, out, work, device, precision)
+    if by_ray(engine, [picture]):
+        report = look_at(picture, checkpoint, out, device, precision, size=size, white=white, layer=layer, mode=mode,
+                         anchors=anchors, seed=seed)  # fmt: skip
         print(f"{len(report.done)} inspected into '{out}'.")
         return command_line.tell(report)
     from qsneg.pages.inspect_file import inspect_file
@@ -338,16 +334,12 @@ def bench(
     precision: Annotated[str, typer.Option(help="of qsneg's side: auto, float32 or bfloat16")] = "auto",
 ):
     """Time training steps and translation against a plain float32 version, both in one run."""
-    from qsneg.evaluation import speed
+    from qsneg.evaluation import folder_speed, speed, together
 
     if communication:
-        from qsneg.evaluation.communication import bench_communication
-
-        bench_communication(size, width, rounds, device, precision)
+        together.bench_communication(size, width, rounds, device, precision)
     elif folder:
-        from qsneg.evaluation.folder_speed import bench_folder
-
-        bench_folder(size, width, rounds, device, precision)
+        folder_speed.bench_folder(size, width, rounds, device, precision)
     elif inspection:
         from qsneg.pages.speed import bench_pages
 

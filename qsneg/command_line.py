@@ -65,19 +65,6 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split(",")))
 
 
-def by_ray(engine: str, paths: list[str], parquet: bool = False) -> bool:
-    """Whether a command runs on Ray. Raises ValueError, one sentence, where that does not fit what it is given."""
-    if engine not in ("local", "ray"):
-        raise ValueError(f"Unknown engine '{engine}': choose local or ray.")
-    if engine == "ray" and len(paths) > 1:
-        raise ValueError("With --engine ray give one address: a folder, file://…, s3://….")
-    if engine == "local" and (remote := next((path for path in paths if "://" in path), None)):
-        raise ValueError(f"'{remote}' is not on this machine: add --engine ray.")
-    if engine == "local" and parquet:
-        raise ValueError("Parquet is written by Ray: add --engine ray, or leave out --parquet.")
-    return engine == "ray"
-
-
 def tell(report) -> None:
     """Say what is to be said of a `qsneg.bulk.files.Report`; with exit code 1 where something failed."""
     for note in report.notes:

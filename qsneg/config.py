@@ -7,6 +7,8 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+from qsneg.channels import Channels
+
 DRAWN = "horse2zebra-drawn"  # the data set that draws itself
 LOSS_WEIGHTS = ("lambda_gan", "lambda_nce", "lambda_diversity", "lambda_src")  # which a run may change on its way
 
@@ -130,7 +132,7 @@ LARGEST = {"width": 4096, "disc_width": 4096, "blocks": 256, "dim": 1 << 16, "pa
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Channels):
     """Everything that the shapes and the losses of a model depend on."""
 
     method: str = "cut"
@@ -143,6 +145,12 @@ class ModelConfig:
     # residual blocks of the generator
     resampling: str = "blur"
     # how the generator changes resolution: blur (anti-aliased), or strided (convolutions, as in CycleGAN)
+    channels: int = 3
+    # channels of the pictures of both domains: 3 is RGB, others as in `qsneg.data.arrays`
+    channels_a: int = 0
+    # channels of domain A, where it has others; the generator works on the larger number
+    channels_b: int = 0
+    # channels of domain B, where it has others
     layers: tuple[int, ...] = (0, 4, 8, 12, 16)
     # generator layers whose features are contrasted
     dim: int = 256
@@ -186,6 +194,7 @@ class ModelConfig:
         for name in ("width", "disc_width", "blocks", "dim", "patches", "noise_dim"):
             if not isinstance(value := getattr(self, name), int) or not 1 <= value <= LARGEST[name]:
                 raise ValueError(f"{name} must be a whole number from 1 to {LARGEST[name]}, not {value}.")
+        self.check_channels()
         check_mode(self.attention)
         if not 0 <= self.slow_decay <= 1:
             raise ValueError(f"slow_decay must lie from 0 to 1, not {self.slow_decay}.")
@@ -196,9 +205,7 @@ class ModelConfig:
         if self.queries not in (None, "random", "entropy", "doubt"):
             raise ValueError(f"Queries are chosen at random, by entropy or by doubt, not by '{self.queries}'.")
         if self.queries == "random" and self.traits.selects:
-            raise ValueError(
-                f"{self.traits.title} with random queries would be CUT: choose --queries entropy or doubt."
-            )
+            raise ValueError(f"{self.traits.title} with random queries would be CUT: choose entropy or doubt.")
         if self.traits.weighs and self.across_batch:
             raise ValueError(f"{self.traits.title} weighs the negatives of one picture: leave out --across-batch.")
         for name in ("temperature", "transport", "gamma", "gamma_end", *LOSS_WEIGHTS):
@@ -353,8 +360,7 @@ def build(method: str, preset: str = "paper", **overrides) -> tuple[ModelConfig,
         raise ValueError(f"Unknown preset '{preset}': choose one of {', '.join(PRESETS)}.")
     values = {"method": method, **PRESETS[preset], **{k: v for k, v in overrides.items() if v is not None}}
     fields = {c: {f.name for f in dataclasses.fields(c)} for c in (ModelConfig, TrainConfig)}
-    unknown = set(values) - fields[ModelConfig] - fields[TrainConfig]
-    if unknown:
+    if unknown := set(values) - fields[ModelConfig] - fields[TrainConfig]:
         raise ValueError(f"Unknown setting {', '.join(sorted(unknown))}.")
     model, train = ({k: v for k, v in values.items() if k in fields[c]} for c in (ModelConfig, TrainConfig))
     return ModelConfig(**model), TrainConfig(**train)

@@ -29,8 +29,9 @@ def find_images(folder: Path | str) -> list[Path]:
     return look_through(folder)[0]
 
 
-def look_through(folder: Path | str) -> tuple[list[Path], str]:
-    """The pictures under a folder, as `find_images`, and one sentence that names what is left out; "" if nothing is.
+def look_through(folder: Path | str, also: tuple[str, ...] = ()) -> tuple[list[Path], str]:
+    """The pictures under a folder, as `find_images` (and files with endings that are `also` taken), and one sentence
+    that names what is left out; "" if nothing is.
 
     A folder that is linked more than once is looked through once, and a link that leads back up is not followed.
     """
@@ -52,7 +53,7 @@ def look_through(folder: Path | str) -> tuple[list[Path], str]:
                 folders.remove(name)
         for path in (Path(root, name) for name in files if not is_hidden(name)):
             ending, regular = path.suffix.lower(), path.is_file()
-            if regular and ending in EXTENSIONS:
+            if regular and (ending in EXTENSIONS or ending in also):
                 pictures.append(path)
             else:
                 left_out[(ending or "without an ending") if regular else odd_kind(path)] += 1

@@ -227,6 +227,19 @@ def to_bytes(x: Tensor) -> Tensor:
     return ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
+def filled(x: Tensor, channels: int) -> Tensor:
+    """B×c×H×W repeated, channel by channel, to B×channels×H×W: how a narrower domain is brought to the networks."""
+    return x if x.shape[1] == channels else x[:, torch.arange(channels, device=x.device) % x.shape[1]]
+
+
+def for_people(x: Tensor) -> Tensor:
+    """B×C×H×W to B×3×H×W: the first three channels as red, green and blue; one alone as grey; of two, the first as red
+    and blue and the second as green."""
+    if x.shape[1] == 3:
+        return x
+    return x[:, {1: [0, 0, 0], 2: [0, 1, 0]}.get(x.shape[1], [0, 1, 2])]
+
+
 def to_image(x: Tensor) -> Image.Image:
     """3×H×W or 1×3×H×W in [-1, 1] to an RGB image; values beyond are clipped.
 

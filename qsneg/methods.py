@@ -23,12 +23,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from qsneg.attention import Selection, gather, select, select_at
+from qsneg.attention import OVERSAMPLE, Selection, doubtful_positions, gather, select, select_at
 from qsneg.config import ModelConfig, check_seed, trained_methods
 from qsneg.layers import at_least_float32
 from qsneg.losses import diversity, lsgan, patch_nce, relation_consistency, resemblance_weights, transport_weights
 from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, tokens
-from qsneg.queries import OVERSAMPLE, doubtful_positions
 
 Update = Callable[[str, Tensor], None]
 
@@ -88,9 +87,9 @@ class CUT(nn.Module):
     ):
         super().__init__()
         self.config = config
-        self.generator = Generator(config.width, config.blocks, config.resampling)
+        self.generator = Generator(config.width, config.blocks, config.resampling, config.wide)
         self.heads = ProjectionHeads(self.generator.channels(config.layers), config.dim)
-        self.discriminator = Discriminator(config.disc_width)
+        self.discriminator = Discriminator(config.disc_width, config.wide)
         self.draws, self.autocast = draws or Draws(), autocast
         self.disc_noise, self.disc_crop, self.progress = disc_noise, disc_crop, 0.0
 

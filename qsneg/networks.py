@@ -44,13 +44,13 @@ class Generator(nn.Module):
     `width` (ngf) is the number of channels of the first convolution, `blocks` that of residual blocks.
     `resampling` is "blur", or "strided" as in CycleGAN (Zhu et al., ICCV 2017, https://arxiv.org/abs/1703.10593):
     there the convolutions themselves have stride 2, transposed ones on the way up, and blocks begin at index 10.
-    Pictures are RGB in [-1, 1], B×3×H×W with H and W divisible by 4 and at least 8.
+    Pictures are B×C×H×W in [-1, 1], RGB or of other `channels`, with H and W divisible by 4 and at least 8.
     """
 
-    def __init__(self, width: int = 64, blocks: int = 9, resampling: str = "blur"):
+    def __init__(self, width: int = 64, blocks: int = 9, resampling: str = "blur", channels: int = 3):
         super().__init__()
         w = width
-        first = [ReflectPad(3), nn.Conv2d(3, w, 7), InstanceNorm(), nn.ReLU(True)]  # 0–3
+        first = [ReflectPad(3), nn.Conv2d(channels, w, 7), InstanceNorm(), nn.ReLU(True)]  # 0–3
         if resampling == "blur":
             down = [
                 nn.Conv2d(w, 2 * w, 3, padding=1),
@@ -91,13 +91,13 @@ class Generator(nn.Module):
                 nn.ReLU(True),
             ]
         inner = [ResidualBlock(4 * w) for _ in range(blocks)]  # 12–20 with 9 blocks; strided: 10–18
-        last = [ReflectPad(3), nn.Conv2d(w, 3, 7), nn.Tanh()]
+        last = [ReflectPad(3), nn.Conv2d(w, channels, 7), nn.Tanh()]
         self.model = nn.Sequential(*first, *down, *inner, *up, *last)
-        self.width, self.blocks, self.resampling = width, blocks, resampling
+        self.width, self.blocks, self.resampling, self.colours = width, blocks, resampling, channels
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Translate: B×3×H×W in [-1, 1] to the same shape and range."""
+        """Translate: B×C×H×W in [-1, 1] to the same shape and range."""
         return self.model(x)
 
     def translate_with_features(self, x: Tensor, layers: tuple[int, ...]) -> tuple[Tensor, list[Tensor]]:
@@ -107,7 +107,7 @@ class Generator(nn.Module):
     def encode(self, x: Tensor, layers: tuple[int, ...]) -> list[Tensor]:
         """Features of `x` at `layers`, each B×C_l×H_l×W_l: the outputs of those indices of `model`.
 
-        At 256×256 and width 64, layers 0, 4, 8, 12, 16 give 3×262×262 (the padded picture itself),
+        At 256×256 and width 64, layers 0, 4, 8, 12, 16 of RGB give 3×262×262 (the padded picture itself),
         128×256×256, 256×128×128, 256×64×64, 256×64×64.
         """
         return self._through(x, layers, max(layers) + 1)[1]
@@ -126,7 +126,7 @@ class Generator(nn.Module):
         found = []
         for layer in layers:
             convolutions = [m for m in self.model[: layer + 1] if isinstance(m, nn.Conv2d)]  # blocks keep their number
-            found.append(convolutions[-1].out_channels if convolutions else 3)
+            found.append(convolutions[-1].out_channels if convolutions else self.colours)
         return found
 
     def stride(self, layer: int) -> int:
@@ -137,13 +137,13 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """PatchGAN: B×3×H×W pictures in [-1, 1] to a B×1×h×w map of realness (LSGAN: 1 real, 0 generated)."""
+    """PatchGAN: B×C×H×W pictures in [-1, 1] to a B×1×h×w map of realness (LSGAN: 1 real, 0 generated)."""
 
-    def __init__(self, width: int = 64):
+    def __init__(self, width: int = 64, channels: int = 3):
         super().__init__()
         w = width
         self.model = nn.Sequential(
-            nn.Conv2d(3, w, 4, padding=1),
+            nn.Conv2d(channels, w, 4, padding=1),
             nn.LeakyReLU(0.2, True),
             BlurDown(w),  # 0–2
             nn.Conv2d(w, 2 * w, 4, padding=1),

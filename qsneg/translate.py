@@ -2,9 +2,8 @@
 
     python -c "import qsneg, PIL.Image as I; qsneg.load('horse2zebra-drawn/cut').translate(I.open('a.png')).show()"
 
-A picture is translated whole, never in tiles: instance norm takes its statistics over the whole picture, so a tile
-would be coloured by what happens to be in it and the seams would show. What does not fit in memory is refused, with
-the size that would.
+A picture is translated in one piece: instance norm takes its statistics over the whole picture. What does not fit in
+memory is refused, with the size that would; `qsneg.bulk.tiles` translates it by way of the disk.
 """
 
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from qsneg import device as devices
-from qsneg.image_io import from_bytes, header_size, resize_short, to_bytes, upright_rgb
+from qsneg.image_io import filled, for_people, from_bytes, header_size, resize_short, to_bytes, upright_rgb
 from qsneg.memory_limits import TooLarge, check_fits, needed_bytes, padded_side, ran_out, short_size
 from qsneg.weights import Weights
 from qsneg.weights import load as load_weights
@@ -82,6 +81,11 @@ class Translator:
     ) -> Image.Image:
         """The picture as it is translated: upright RGB, brought to `size`. `width` is what it is to fit in memory for,
         in units of the generator's width; None takes the generator's. Raises as `translate` does."""
+        if (channels := self.config.domains[0]) != 3:
+            raise ValueError(
+                f"This model takes pictures of {channels} channel(s), not RGB: give files of such to `python -m qsneg "
+                "translate` or `inspect`, or tensors to `translate_tensor`."
+            )
         self.check(header_size(image), size, margin, width)  # before it is decoded, and made that large
         image = upright_rgb(image, white, size)
         return resize_short(image, min(image.size) if size is None else size)
@@ -94,6 +98,7 @@ class Translator:
 
     def translate_tensor(self, x: Tensor, margin: int = 0) -> Tensor:
         """Translate a batch B×3×H×W in [-1, 1], any H and W from 1, to the same shape, range and device, in float32.
+        Where a model's pictures have other channels than 3: those of domain A to those of domain B.
 
         `margin` as in `translate`, but by default none: the generator's plain output, which is what ONNX computes.
 
@@ -102,27 +107,29 @@ class Translator:
             ValueError: on another shape or whole numbers, or a margin that cannot be.
         """
         check_margin(margin)
-        if x.ndim != 4 or x.shape[1] != 3 or 0 in x.shape or not x.is_floating_point():
+        a, b = self.config.domains
+        if x.ndim != 4 or x.shape[1] != a or 0 in x.shape or not x.is_floating_point():
             kind = f"{'×'.join(map(str, x.shape))} of {str(x.dtype).removeprefix('torch.')}"
-            raise ValueError(f"Pictures to translate are B×3×H×W floats in [-1, 1], not {kind}.")
+            raise ValueError(f"Pictures to translate are B×{a}×H×W floats in [-1, 1], not {kind}.")
         check_fits((x.shape[3], x.shape[2]), self.config.width, self.device, batch=x.shape[0], margin=margin)
-        y = unpad(self.run(x, margin, self.weights.generator), x.shape[2:], margin)
+        y = unpad(self.run(x, margin, self.weights.generator), x.shape[2:], margin)[:, :b]
         return y.to(x.device, torch.float32).clone(memory_format=torch.contiguous_format)  # an ordinary tensor again
 
     def translate_bytes(self, pictures: Tensor, margin: int = MARGIN) -> Tensor:
         """Translate pictures of one size, B×H×W×3 bytes, to the same; those lie on the device, and may not be computed
         yet. Raises TooLarge if memory runs out."""
         x = from_bytes(pictures.to(self.device, non_blocking=True).permute(0, 3, 1, 2))  # B×3×H×W
-        y = unpad(self.run(x, margin, self.weights.generator), x.shape[2:], margin)
-        return to_bytes(y.float()).permute(0, 2, 3, 1)
+        y = unpad(self.run(x, margin, self.weights.generator), x.shape[2:], margin)[:, : self.config.domains[1]]
+        return to_bytes(for_people(y.float())).permute(0, 2, 3, 1)
 
     def as_shown(self, x: Tensor) -> Tensor:
         """`translate_tensor` with the margin of `translate`: what people see, which `score` and `evaluate` measure."""
         return self.translate_tensor(x, MARGIN)
 
     def run(self, x: Tensor, margin: int, network: Callable[[Tensor], T]) -> T:
-        """What `network` makes of pictures B×3×H×W continued by a margin (see `pad`), in the precision and layout of
-        this translator. Whatever reads the generator does it here, so that all see the same translation.
+        """What `network` makes of pictures B×C×H×W, filled up to its channels and continued by a margin (see `pad`), in
+        the precision and layout of this translator. Whatever reads the generator does it here, so that all see the same
+        translation.
 
         Raises:
             TooLarge: (a ValueError) if memory runs out.
@@ -130,7 +137,8 @@ class Translator:
         height, width = x.shape[2:]
         try:
             with torch.inference_mode(), devices.autocast(self.device, self.precision)():
-                padded = pad(x.to(self.device, torch.float32), margin).contiguous(memory_format=self.layout)
+                wide = filled(x.to(self.device, torch.float32), self.config.wide)
+                padded = pad(wide, margin).contiguous(memory_format=self.layout)
                 return network(padded)
         except (RuntimeError, MemoryError) as error:  # that there was room was a forecast
             needed = needed_bytes((width, height), self.config.width, self.device, len(x), margin)

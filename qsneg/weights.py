@@ -71,7 +71,7 @@ class Weights:
     @classmethod
     def empty(cls, config: ModelConfig, parts: Collection[str] = PARTS[:-1]) -> "Weights":
         """Freshly initialised networks for a configuration: of `parts`, those that its method has."""
-        weights = cls(config, Generator(config.width, config.blocks, config.resampling), None)
+        weights = cls(config, Generator(config.width, config.blocks, config.resampling, config.wide), None)
         channels = weights.generator.channels(config.layers)
         if "heads" in parts:
             weights.heads = ProjectionHeads(channels, config.dim)
@@ -79,7 +79,7 @@ class Weights:
             weights.negative_generator = NegativeGenerator(len(config.layers), config.dim, config.noise_dim)
             weights.slow_heads = ProjectionHeads(channels, config.dim)
         if "discriminator" in parts:
-            weights.discriminator = Discriminator(config.disc_width)
+            weights.discriminator = Discriminator(config.disc_width, config.wide)
         for net in weights.parts().values():
             net.eval().requires_grad_(False)
         return weights

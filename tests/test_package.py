@@ -24,7 +24,8 @@ def test_requirements_are_those_of_the_project():
     """requirements.txt is the package with its app; the tests add extras and their own tools."""
     declared, extras = PROJECT["project"]["dependencies"], PROJECT["project"]["optional-dependencies"]
     assert required("requirements.txt") == sorted(declared + extras["app"])
-    assert set(extras["onnx"] + extras["kid"] + extras["ray"]) <= set(required("tests/requirements.txt"))
+    for name in ("onnx", "kid", "ray", "tiff"):
+        assert set(extras[name]) <= set(required("tests/requirements.txt"))
     for line in required("requirements.txt", "tests/requirements.txt"):
         assert re.fullmatch(r"[\w-]+(\[\w+\])?(>=[\d.]+,<[\d.]+|==[\d.]+)", line), line  # bounded on both sides
 

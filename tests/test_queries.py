@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from qsneg.attention import local_entropy
+from qsneg.attention import doubtful_positions, local_entropy
 from qsneg.config import ModelConfig, trained_methods
 from qsneg.methods import create
-from qsneg.queries import doubtful_positions
 
 TINY = dict(width=4, disc_width=4, dim=8, patches=12, blocks=5)
 

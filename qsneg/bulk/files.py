@@ -7,6 +7,7 @@ What is given is planned as a whole, so that parts, wherever they are translated
 """
 
 import io
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from qsneg.bulk.pipeline import Job, translated
+from qsneg.data import arrays
 from qsneg.filesystem import existing_file, look_through, numbered, output_folder, whole
 from qsneg.memory_limits import short_size
 from qsneg.translate import MARGIN, check_margin, load
@@ -45,6 +47,7 @@ def translate_files(
     white: float | None = None,
     resume: bool = False,
     shard: tuple[int, int] = (1, 1),
+    tile: bool = False,
 ) -> Report:
     """Translate pictures and, recursively, folders of pictures into the folder `out`, whose structure is theirs.
 
@@ -58,6 +61,7 @@ def translate_files(
         checkpoint, device, folder, precision: as in `load`.
         resume: leave out pictures whose results are there already, and not older.
         shard: (i, n): of n parts, from 1, the i-th alone.
+        tile: translate in tiles (see `qsneg.bulk.tiles`); otherwise only what would not fit in memory.
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
@@ -68,16 +72,18 @@ def translate_files(
     check_margin(margin)
     check_shard(shard)
     out = output_folder(out)
-    report = Report()
-    sources = collect([paths] if isinstance(paths, (str, Path)) else paths, out, report)
-    jobs = [Job(*pair) for pair in plan(sources, out)[shard[0] - 1 :: shard[1]]]
+    report, translator = Report(), load(checkpoint, device, folder, precision)
+    also = () if translator.config.rgb else arrays.ENDINGS
+    sources = collect([paths] if isinstance(paths, (str, Path)) else paths, out, report, also)
+    planned = plan(sources, out, translator.config.domains[1])
+    jobs = [Job(*pair) for pair in planned[shard[0] - 1 :: shard[1]]]
     if resume:
         planned, jobs = len(jobs), [job for job in jobs if not up_to_date(job)]
         report.there = planned - len(jobs)
-    translator = load(checkpoint, device, folder, precision)
-    finished = translated(translator, jobs, save, size, margin, white)
-    for _ in tqdm(finished, translator.title, len(jobs), unit="picture", disable=not progress):
-        pass
+    finished = translated(translator, jobs, save, size, margin, white, tile=tile)
+    with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):  # not by each thread
+        for _ in tqdm(finished, translator.title, len(jobs), unit="picture", disable=not progress):
+            pass
     for job in jobs:
         if job.note:
             report.notes.append(f"'{job.source}': {job.note}")
@@ -103,7 +109,9 @@ def up_to_date(job: Job) -> bool:
         return False
 
 
-def collect(paths: Iterable[Path | str], out: Path, report: Report) -> list[tuple[Path, Path]]:
+def collect(
+    paths: Iterable[Path | str], out: Path, report: Report, also: tuple[str, ...] = ()
+) -> list[tuple[Path, Path]]:
     """The pictures meant by `paths`, each with its name relative to the folder given; what is wrong with others is
     noted in the report.
 
@@ -116,7 +124,7 @@ def collect(paths: Iterable[Path | str], out: Path, report: Report) -> list[tupl
             if path.resolve() == out.resolve():
                 raise ValueError(f"'{out}' is a folder to translate and cannot be the output folder: choose another.")
             own = out.resolve() if out.resolve().is_relative_to(path.resolve()) else None
-            found, left_out = look_through(path)
+            found, left_out = look_through(path, also)
             found = [p for p in found if not (own and p.resolve().is_relative_to(own))]
             report.notes += [left_out] if left_out else []
             for p in found:
@@ -135,19 +143,20 @@ def collect(paths: Iterable[Path | str], out: Path, report: Report) -> list[tupl
     return list(sources.values())
 
 
-def plan(sources: list[tuple[Path, Path]], out: Path) -> list[tuple[Path, Path]]:
+def plan(sources: list[tuple[Path, Path]], out: Path, channels: int = 3) -> list[tuple[Path, Path]]:
     """Where each picture is written: no two to the same file, and none to an input."""
     inputs = {source.resolve() for source, _ in sources}
-    names = distinct([name for _, name in sources], lambda name: (out / name).resolve() in inputs)
+    names = distinct([name for _, name in sources], lambda name: (out / name).resolve() in inputs, channels)
     return [(source, out / name) for (source, _), name in zip(sources, names)]
 
 
-def distinct(names: list[Path], refused: Callable[[Path], bool] = lambda name: False) -> list[Path]:
-    """The names of the results: none twice, and none that is refused."""
+def distinct(names: list[Path], refused: Callable[[Path], bool] = lambda name: False, channels: int = 3) -> list[Path]:
+    """The names of the results, pictures of so many channels: none twice, and none that is refused."""
     found, taken = {}, set()
 
     def suffix(name: Path) -> str:
-        return name.suffix if name.suffix.lower() in (".jpg", ".jpeg", ".webp") else ".png"
+        kept = {3: (".jpg", ".jpeg", ".webp"), 1: (".npy", ".tif", ".tiff")}.get(channels, (".npy", ".tiff"))
+        return name.suffix if name.suffix.lower() in kept else ".png" if channels in (1, 3) else ".tif"
 
     for i in sorted(range(len(names)), key=lambda i: suffix(names[i]) != names[i].suffix):  # kept names choose first
         number, name = 1, names[i].with_suffix(suffix(names[i]))

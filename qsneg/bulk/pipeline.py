@@ -20,8 +20,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from qsneg.bulk.tiles import HALO, TILE, translate_in_tiles
+from qsneg.data import arrays
 from qsneg.filesystem import Unwritable, clause
-from qsneg.image_io import NOTE, read
+from qsneg.image_io import NOTE, read, resize_short, to_bytes
 from qsneg.memory_limits import TooLarge, check_fits
 from qsneg.translate import MARGIN, Translator
 
@@ -38,8 +40,9 @@ class Job:
     target: Path
     failed: str = ""
     note: str = ""
-    picture: np.ndarray | None = None  # H×W×3 bytes, between reading and translating
+    picture: np.ndarray | None = None  # H×W×3 bytes, or H×W×C values from 0 to 1, between reading and translating
     large: bool = False
+    tiled: bool = False
 
 
 class Large(TooLarge):
@@ -54,6 +57,7 @@ def translated(
     margin: int = MARGIN,
     white: float | None = None,
     batch: int = 0,
+    tile: bool = False,
 ) -> Iterator[Job]:
     """Do the jobs, and give each when it is done: its result written, or the sentence why not.
 
@@ -61,6 +65,7 @@ def translated(
         save: writes a picture to a path; raises ValueError if it cannot be.
         size, margin, white: as in `Translator.translate`.
         batch: how many of equal size are translated together; 0: as many as measured fastest.
+        tile: translate in tiles; otherwise only what would not fit in memory.
     """
     batch = batch or BATCH.get(translator.device.type, 1)
 
@@ -68,12 +73,17 @@ def translated(
         def check(shape: tuple[int, int]) -> None:
             if ahead and shape[0] * shape[1] > LARGE:
                 raise Large("It is read when its turn comes.")
-            translator.check(shape, size, margin)
+            job.tiled = tile or not fits(translator, shape, size, margin)
+            if ahead and job.tiled:
+                raise Large("It is read when its turn comes.")
 
         try:
+            if not translator.config.rgb:
+                job.picture, job.note = values(translator, job.source, size, white, check)
+                return job
             image = read(job.source, white, size, check)
             job.note = image.info.get(NOTE, "")
-            job.picture = np.array(translator.prepare(image, size, margin))
+            job.picture = np.array(resize_short(image, size or min(image.size)))
         except Large:
             job.large = True
         except (ValueError, FileNotFoundError) as error:
@@ -82,7 +92,8 @@ def translated(
 
     def write(job: Job, result: Tensor) -> Job:
         try:
-            save(Image.fromarray(result.cpu().numpy()), job.target)
+            made = result.cpu().numpy()
+            arrays.write(job.target, made) if made.dtype == np.float32 else save(Image.fromarray(made), job.target)
         except Unwritable as error:
             job.failed = str(error)
         except ValueError as error:  # Pillow's, of what a format cannot hold
@@ -137,16 +148,28 @@ def equal_sizes(jobs: Iterable[Job], most: int) -> Iterator[list[Job]]:
 
 
 def results(translator: Translator, group: list[Job], margin: int) -> list[Tensor | None]:
-    """The translations of a group, H×W×3 bytes each, on the device; None, and the reason in the job, where it failed.
-    What does not fit together is translated one by one."""
+    """The translations of a group, on the device: H×W×3 bytes each, of other channels values from 0 to 1; None, and the
+    reason in the job, where it failed. What does not fit together is translated one by one."""
     if group[0].picture is None:
         return [None]
+    if group[0].tiled:
+        try:
+            found = [torch.from_numpy(translate_in_tiles(translator, group[0].picture, margin))]
+        except (TooLarge, OSError) as error:
+            group[0].failed, found = str(error), [None]
+        group[0].picture = None
+        return found
     pictures = torch.from_numpy(np.stack([job.picture for job in group]))
     try:
         if len(group) > 1:
             size = (pictures.shape[2], pictures.shape[1])
             check_fits(size, translator.config.width, translator.device, len(group), margin=margin)
-        found = list(translator.translate_bytes(pictures, margin))
+        if translator.config.rgb:
+            found = list(translator.translate_bytes(pictures, margin))
+        else:
+            y = translator.translate_tensor(2 * pictures.permute(0, 3, 1, 2) - 1, margin)  # B×b×H×W
+            y = (y.permute(0, 2, 3, 1) + 1) / 2
+            found = list(to_bytes(2 * y - 1) if y.shape[3] == 3 else y)
     except TooLarge as error:
         if len(group) > 1:
             return [result for job in group for result in results(translator, [job], margin)]
@@ -154,6 +177,28 @@ def results(translator: Translator, group: list[Job], margin: int) -> list[Tenso
     for job in group:
         job.picture = None
     return found
+
+
+def fits(translator: Translator, shape: tuple[int, int], size: int | None, margin: int) -> bool:
+    """Whether a picture of that width and height fits in memory in one piece. Raises TooLarge where tiles do not."""
+    try:
+        translator.check(shape, size, margin)
+    except TooLarge as error:
+        try:
+            translator.check((TILE + 2 * HALO,) * 2, None, 0)
+        except TooLarge:
+            raise error from None
+        return False
+    return True
+
+
+def values(
+    translator: Translator, source: Path, size: int | None, white: float | None, check: Callable
+) -> tuple[np.ndarray, str]:
+    """A picture of other channels than RGB, H×W×C from 0 to 1, brought to `size`; and a sentence about its range."""
+    found, note = arrays.read(source, translator.config.domains[0], white)
+    check(found.shape[1::-1])
+    return arrays.resized(found, size or min(found.shape[:2])), note or ""
 
 
 def done(job: Job) -> Future[Job]:

@@ -163,6 +163,9 @@ class Unpaired(torch.utils.data.Dataset):
             if domain.letter == "A" and self.config.degrade and rng.random() < self.config.degrade:
                 crop = degraded(crop, rng)
             items.append(crop)
+        return self.together(items)
+
+    def together(self, items: list[np.ndarray]) -> Tensor:
         return to_batch(items)
 
     def readable(

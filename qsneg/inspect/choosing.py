@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from qsneg import methods
+from qsneg.attention import OVERSAMPLE, doubtful_positions
 from qsneg.image_io import to_tensor
 from qsneg.inspect.features import View
 from qsneg.inspect.inspection import how_many, places
-from qsneg.queries import OVERSAMPLE, doubtful_positions
 
 WAYS = ("random", "global", "local", "doubt")
 LEAST = 24  # pixels of a side that the discriminator needs

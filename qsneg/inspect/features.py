@@ -21,7 +21,7 @@ from torch import Tensor
 
 from qsneg import attention
 from qsneg.config import check_mode
-from qsneg.image_io import to_image, to_tensor
+from qsneg.image_io import for_people, to_image, to_tensor
 from qsneg.memory_limits import MIN_SIDE
 from qsneg.networks import ProjectionHeads, tokens
 from qsneg.translate import MARGIN, Translator, unpad
@@ -244,7 +244,7 @@ class View:
 
 
 @torch.inference_mode()
-def observe(translator: Translator, image: Image.Image, size: int | None = None, margin: int = MARGIN) -> View:
+def observe(translator: Translator, image: Image.Image | Tensor, size: int | None = None, margin: int = MARGIN) -> View:
     """Translate a picture, once, and keep the features of source and result.
 
     `view.result` is `translator.translate(image, size, margin)`, bit for bit. Features are read where that is made: of
@@ -254,13 +254,22 @@ def observe(translator: Translator, image: Image.Image, size: int | None = None,
     the generator's padding; of a side under 16 pixels those of its continuation to 16), and what is read off a view
     knows no others, neither as keys nor as negatives.
 
+    Of a model for other channels than RGB, `image` is a picture 1×C×H×W in [-1, 1]; the view shows it and its result as
+    `image_io.for_people` says.
+
     `size` is the short side in pixels that the picture is brought to; None keeps its own. `margin` in pixels as in
     `Translator.translate`.
 
     Raises:
         ValueError: if it does not fit in memory, or `size` or `margin` cannot be.
     """
-    image = translator.prepare(image, size, margin, 2 * translator.config.width)
+    width = 2 * translator.config.width
+    if isinstance(image, Tensor):
+        translator.check((image.shape[3], image.shape[2]), size, margin, width)
+        x, image = image, to_image(for_people(image))
+    else:
+        image = translator.prepare(image, size, margin, width)
+        x = to_tensor(image)
     generator, layers = translator.weights.generator, translator.config.layers
     for net in translator.weights.parts().values():
         net.to(translator.device)
@@ -269,7 +278,7 @@ def observe(translator: Translator, image: Image.Image, size: int | None = None,
         y, source = generator.translate_with_features(padded, layers)
         return y, source, generator.encode(y, layers)
 
-    y, *features = translator.run(to_tensor(image), margin, read)
+    y, *features = translator.run(x, margin, read)
     shape = image.height, image.width
 
     def crop(feature: Tensor, layer: int) -> Tensor:
@@ -278,7 +287,7 @@ def observe(translator: Translator, image: Image.Image, size: int | None = None,
         return inner.float().contiguous(memory_format=translator.layout)
 
     source, result = ([crop(f, layer) for f, layer in zip(fs, layers)] for fs in features)
-    shown = to_image(unpad(y, shape, margin))
+    shown = to_image(for_people(unpad(y, shape, margin)[:, : translator.config.domains[1]]))
     features = {"source": source, "result": result}
     return View(translator.weights, image, shown, features, translator.device, translator.precision)
 

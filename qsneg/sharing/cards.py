@@ -32,7 +32,19 @@ FIGURES = (
     "pictures; `edges` and `self_similarity` are correlations with the source (1 = all of its structure kept). "
     "`kid_lite0` is not relative: KID, EfficientNet-Lite0 features, × 1000."
 )
-FACTS = ("data", "steps", "seed", "crop", "resize", "batch", "processes", "minutes", "machine", "torch")  # of the card
+FACTS = (
+    "data",
+    "steps",
+    "seed",
+    "crop",
+    "resize",
+    "batch",
+    "processes",
+    "channels",
+    "minutes",
+    "machine",
+    "torch",
+)  # of the card
 
 
 # --- a family ---

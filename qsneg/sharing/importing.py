@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from qsneg import channels as limits
 from qsneg import weights
 from qsneg.config import METHODS, ModelConfig
 from qsneg.filesystem import Unusable, existing_file
@@ -194,7 +195,7 @@ def renamed(state: Tensors) -> Tensors:
 
 
 def architecture(state: Tensors, path: Path | str) -> dict:
-    """Width, blocks and resampling of a generator, as fields of ModelConfig.
+    """Width, blocks, resampling and channels of a generator, as fields of ModelConfig.
 
     Raises:
         ValueError: with what was found, if it is another network.
@@ -202,7 +203,8 @@ def architecture(state: Tensors, path: Path | str) -> dict:
     blocks = sum(name.endswith(".conv_block.1.weight") for name in state)
     first = state.get("model.1.weight")
     width = first.shape[0] if first is not None and first.ndim == 4 else 0
-    if not (1 <= blocks <= 256 and 1 <= width <= 1024):
+    channels = first.shape[1] if width else 0
+    if not (1 <= blocks <= 256 and 1 <= width <= 1024 and 1 <= channels <= limits.MOST):
         raise Unusable(path, f"is {guess(state)}: {UNDERSTOOD}.")
     if any(name.endswith("running_mean") or name == "model.2.weight" for name in state):
         raise Unusable(
@@ -212,7 +214,7 @@ def architecture(state: Tensors, path: Path | str) -> dict:
         )
     differ = {}
     for resampling in ("blur", "strided"):
-        values = dict(width=width, blocks=blocks, resampling=resampling)
+        values = dict(width=width, blocks=blocks, resampling=resampling, channels=channels)
         net = expected(ModelConfig(layers=(0,), **values), ("generator",))["generator"].state_dict()
         odd = sorted(n for n in state.keys() ^ net.keys() if not n.endswith(".filt"))
         if not odd:

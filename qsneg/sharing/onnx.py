@@ -19,7 +19,7 @@ from torch import Tensor
 
 from qsneg.data import drawn_scenes
 from qsneg.filesystem import new_file, whole
-from qsneg.image_io import to_batch
+from qsneg.image_io import filled, to_batch
 from qsneg.networks import Generator
 from qsneg.weights import FOLDER, Weights, load
 
@@ -87,7 +87,7 @@ def to_onnx(weights: Weights) -> bytes:
             warnings.simplefilter("ignore", FutureWarning)  # torch 2.11 warns of itself
             program = torch.onnx.export(
                 weights.generator,
-                (torch.zeros(2, 3, 32, 48),),
+                (torch.zeros(2, weights.config.wide, 32, 48),),
                 dynamo=True,
                 opset_version=OPSET,
                 verbose=False,
@@ -115,8 +115,11 @@ def to_onnx(weights: Weights) -> bytes:
             "card": json.dumps(weights.card),
         },
     )
-    shape = "B×3×H×W, H and W divisible by 4 and at least 8"
-    model.doc_string = f"{weights.title}: RGB in [-1, 1] ({shape}) to its translation of the same shape and range."
+    colours = "RGB" if weights.config.rgb else f"{weights.config.channels_in_words} channels"
+    shape = f"B×{weights.config.wide}×H×W, H and W divisible by 4 and at least 8"
+    model.doc_string = (
+        f"{weights.title}: {colours} in [-1, 1] ({shape}) to its translation of the same shape and range."
+    )
     return model.SerializeToString()
 
 
@@ -139,7 +142,7 @@ def differences(content: bytes, generator: Generator) -> dict[str, float]:
     options.log_severity_level = 3  # errors only
     found = {}
     for height, width in CHECKED:
-        x = sample(height, width)
+        x = filled(sample(height, width), generator.colours)
         try:
             session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             (y,) = session.run(None, {"picture": x.numpy()})

@@ -16,14 +16,17 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.utils import make_grid
 from tqdm import tqdm
 
 from qsneg.config import DRAWN, TrainConfig
+from qsneg.data import arrays
+from qsneg.data.unpaired_arrays import listed
 from qsneg.filesystem import Unwritable, find_images, whole
-from qsneg.image_io import readable, resize_short, to_image, to_tensor
+from qsneg.image_io import for_people, readable, resize_short, to_image, to_tensor
 from qsneg.rendering.sample_pictures import for_film
 from qsneg.training.film import SIZE, Film, gather
 from qsneg.weights import save
@@ -43,8 +46,12 @@ class Records:
         self.metrics, self.losses = trainer.metrics, Losses()
         clear(out, PARTS if trainer.step else PARTS + WRITTEN)
         self.metrics.begin()
-        self.film = Film(out / "film", partial(for_film, c.data, SIZE), trainer.steps, model.layers) if c.film else None
-        self.samples = sample_inputs(c, self.film)
+        self.film = (
+            Film(out / "film", partial(for_film, c.data, SIZE), trainer.steps, model.layers)
+            if c.film and model.rgb
+            else None
+        )
+        self.samples = sample_inputs(c, self.film) if model.rgb else sample_arrays(c, model.domains[0])
         self.board = tensorboard(out)
         self.kept = {round(trainer.steps * (i + 1) / c.keep) for i in range(c.keep)}
         self.said = sum(int(s) for s in trainer.skipped.values())
@@ -209,9 +216,17 @@ def sample_inputs(config: TrainConfig, film: Film | None) -> list[Tensor]:
     return [to_tensor(i.resize((side // 4 * 4,) * 2)) for i in images]
 
 
+def sample_arrays(config: TrainConfig, channels: int) -> list[Tensor]:
+    """As `sample_inputs`, of the first pictures of trainA, where they are not RGB."""
+    side = config.crop // 4 * 4
+    found = [arrays.read(path, channels)[0] for path in listed(Path(config.data) / "trainA")[:4]]
+    crops = [arrays.resized(values, side)[:side, :side] for values in found]
+    return [2 * torch.from_numpy(np.ascontiguousarray(v)).permute(2, 0, 1)[None] - 1 for v in crops]
+
+
 def sample_grid(samples: list[Tensor], translate):
     """Sources above, translations below."""
-    pictures = torch.cat(samples + [translate(x).cpu() for x in samples])
+    pictures = torch.cat([for_people(x) for x in samples] + [for_people(translate(x).cpu()) for x in samples])
     return to_image(make_grid(pictures, nrow=len(samples), padding=4, pad_value=1.0))
 
 

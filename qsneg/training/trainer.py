@@ -28,6 +28,7 @@ from qsneg import device as devices
 from qsneg import methods
 from qsneg.config import DRAWN, LOSS_WEIGHTS, ModelConfig, TrainConfig
 from qsneg.data.unpaired import Unpaired
+from qsneg.data.unpaired_arrays import UnpairedArrays
 from qsneg.filesystem import Unwritable, output_folder
 from qsneg.training import checkpoint, cuda_graph
 from qsneg.training.cuda_graph import RecordedStep
@@ -54,7 +55,8 @@ class Trainer:
     def __init__(self, model: ModelConfig, config: TrainConfig, out: Path | str):
         self.model, self.config, self.out = model, config, output_folder(out)
         self.processes = Processes()
-        self.data = Unpaired(config, self.processes.rank, self.processes.size)
+        part = self.processes.rank, self.processes.size
+        self.data = Unpaired(config, *part) if model.rgb else UnpairedArrays(config, model, *part)
         self.steps = config.steps or self.data.epoch() * model.traits.epochs
         self.decay = config.decay if config.decay is not None else model.traits.decay
         if config.unscaled_end:
@@ -206,6 +208,8 @@ class Trainer:
             "averaged": list(self.exported),
             "train_config": config,
         }
+        if not self.model.rgb:
+            card["channels"] = self.model.channels_in_words
         if self.stages:
             card["stages"] = self.stages
         if self.data.left_out:
@@ -234,6 +238,8 @@ class Trainer:
 
     def evaluate(self) -> dict[str, float]:
         """The figures on validation pictures now, kept for the card."""
+        if not self.model.rgb:
+            return {}  # the figures are those of RGB pictures
         self.validation = self.validation or Validation(self.config.data)
         result = self.validation.measure(self.translate)
         if result:
@@ -271,7 +277,7 @@ class Trainer:
 
     def train_until(self, end: int, progress: bool, stop: Stop) -> None:
         """Train to the step `end`, or until a signal."""
-        if self.config.evaluate_every and self.processes.first:
+        if self.config.evaluate_every and self.processes.first and self.model.rgb:
             self.validation = Validation(self.config.data)
             if not self.validation.words:
                 print(HINT, file=sys.stderr)

@@ -5,11 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
+from qsneg.attention import doubtful_positions
 from qsneg.image_io import to_tensor
 from qsneg.inspect import choose, inspect, observe
 from qsneg.methods import Draws
 from qsneg.networks import Discriminator
-from qsneg.queries import doubtful_positions
 from qsneg.translate import Translator
 from tests.conftest import lively, tiny
 
