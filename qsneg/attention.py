@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from qsneg.config import check_mode
+from qsneg.bounds import check_mode
 from qsneg.networks import tokens
 
 BLOCK_ELEMENTS = 1 << 20  # scores held at a time: 4 MB in float32, about what a core's cache takes

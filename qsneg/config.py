@@ -7,7 +7,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
-from qsneg.channels import Channels
+from qsneg.bounds import LARGEST, Channels, check_mode, check_seed
 
 DRAWN = "horse2zebra-drawn"  # the data set that draws itself
 LOSS_WEIGHTS = ("lambda_gan", "lambda_nce", "lambda_diversity", "lambda_src")  # which a run may change on its way
@@ -102,20 +102,6 @@ METHODS = {  # in the order in which they are shown
     "cyclegan": Method("CycleGAN", CYCLEGAN, "cyclegan", "What is translated there and back returns.", trained=False),
 }  # fmt: skip
 
-ATTENTION_MODES = ("global", "local", "local+global")
-
-
-def check_seed(seed: int) -> None:
-    """Raises ValueError if a generator of random numbers cannot start from it."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 63:
-        raise ValueError(f"The seed must be a whole number from 0 to 2⁶³ − 1, not {seed}.")
-
-
-def check_mode(attention: str) -> None:
-    """Raises ValueError if there is no such mode of attention."""
-    if attention not in ATTENTION_MODES:
-        raise ValueError(f"Unknown attention mode '{attention}': choose one of {', '.join(ATTENTION_MODES)}.")
-
 
 def trained_methods() -> list[str]:
     """The methods that can be trained here; the others are only imported."""
@@ -125,10 +111,6 @@ def trained_methods() -> list[str]:
 def main_methods() -> list[str]:
     """Those of them that are their paper's own, not a variant under a name of its own."""
     return [name for name in trained_methods() if METHODS[name].title == METHODS[name].paper.name]
-
-
-LARGEST = {"width": 4096, "disc_width": 4096, "blocks": 256, "dim": 1 << 16, "patches": 1 << 20, "noise_dim": 1 << 16,
-           "batch": 4096, "workers": 256, "keep": 10_000, "scenes": 1_000_000}  # fmt: skip
 
 
 @dataclass(frozen=True)

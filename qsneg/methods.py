@@ -24,7 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from qsneg.attention import OVERSAMPLE, Selection, doubtful_positions, gather, select, select_at
-from qsneg.config import ModelConfig, check_seed, trained_methods
+from qsneg.bounds import check_seed
+from qsneg.config import ModelConfig, trained_methods
 from qsneg.layers import at_least_float32
 from qsneg.losses import diversity, lsgan, patch_nce, relation_consistency, resemblance_weights, transport_weights
 from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, tokens

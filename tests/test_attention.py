@@ -6,7 +6,7 @@ import torch
 
 from qsneg import attention
 from qsneg.attention import entropy, global_rows, local_rows, select
-from qsneg.config import ATTENTION_MODES
+from qsneg.bounds import ATTENTION_MODES
 
 
 def softmax(s):

@@ -94,7 +94,7 @@ def test_looking_into_a_model_loads_little():
     ("127.5", {"image_io"}),  # bytes to [-1, 1] and back
     (r"\bpyplot\b|matplotlib\.use", set()),  # figures are matplotlib.figure.Figure's: no backend is switched
     (r'" \| "\.join', {"rendering.markdown"}),  # a Markdown table
-    (r'"global", "local", "local\+global"', {"config"}),  # attention modes
+    (r'"global", "local", "local\+global"', {"bounds"}),  # attention modes
     (r"-10\.0", {"losses"}),  # the masking constant of the contrastive loss
     (r"endswith\(\"negcut\"\)|startswith\(\"fast\"\)|TITLES", set()),  # what config.METHODS says
 ])  # fmt: skip

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from qsneg import bit_depths, image_io
-from qsneg import channels as limits
+from qsneg import bit_depths, bounds, image_io
 from qsneg.bit_depths import Note, levels
 from qsneg.filesystem import existing_file, whole
 from qsneg.image_io import MAX_PIXELS, TooManyPixels
@@ -72,7 +71,7 @@ def numbers(path: Path) -> tuple[np.ndarray, tuple[float, float] | None]:
             return np.array(image_io.upright_rgb(image)), None
     if values.dtype.kind not in "uif" or values.ndim not in (2, 3) or not values.size:
         raise ValueError(f"it holds {'×'.join(map(str, values.shape))} of {values.dtype}, not H×W×C numbers")
-    if values.size > MAX_PIXELS * limits.MOST:
+    if values.size > MAX_PIXELS * bounds.MOST:
         raise TooManyPixels(f"'{path}' cannot be read as a picture: it has {values.size / 1e6:.0f} million values.")
     return np.asarray(values), None
 

@@ -17,7 +17,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from qsneg import weights
-from qsneg.config import ATTENTION_MODES, DRAWN, METHODS, ModelConfig, TrainConfig, build, trained_methods
+from qsneg.bounds import ATTENTION_MODES
+from qsneg.config import DRAWN, METHODS, ModelConfig, TrainConfig, build, trained_methods
 from qsneg.evaluation import evaluate
 from qsneg.evaluation.table import TRUTH, dot_plot, examples, legend, markdown_table, present
 from qsneg.filesystem import output_folder

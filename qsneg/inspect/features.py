@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from qsneg import attention
-from qsneg.config import check_mode
+from qsneg.bounds import check_mode
 from qsneg.image_io import for_people, to_image, to_tensor
 from qsneg.memory_limits import MIN_SIDE
 from qsneg.networks import ProjectionHeads, tokens

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 import qsneg.inspect.inspection as inspection
-from qsneg.config import check_mode
+from qsneg.bounds import check_mode
 from qsneg.inspect.features import View
 from qsneg.inspect.inspection import Compared, how_many, places, read_at
 from qsneg.losses import resemblance_weights, transport_weights

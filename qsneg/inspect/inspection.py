@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from qsneg import attention, methods
-from qsneg.config import ModelConfig, check_mode
+from qsneg.bounds import check_mode
+from qsneg.config import ModelConfig
 from qsneg.inspect.features import Grid, View
 from qsneg.losses import MASKED, diversity, patch_nce, resemblance_weights, transport_weights
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qsneg.config import check_mode
+from qsneg.bounds import check_mode
 from qsneg.inspect.features import View
 from qsneg.inspect.inspection import compared, how_many, places
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qsneg.config import check_mode
+from qsneg.bounds import check_mode
 from qsneg.image_io import to_tensor
 from qsneg.inspect.features import BLOCK, View
 from qsneg.inspect.inspection import compared, how_many

@@ -24,7 +24,8 @@ from tqdm import tqdm
 
 from qsneg import device as devices
 from qsneg import weights
-from qsneg.config import DRAWN, check_seed
+from qsneg.bounds import check_seed
+from qsneg.config import DRAWN
 from qsneg.data import drawn_scenes
 from qsneg.data.unpaired import permutation
 from qsneg.filesystem import whole

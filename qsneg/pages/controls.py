@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from qsneg.config import ATTENTION_MODES
+from qsneg.bounds import ATTENTION_MODES
 from qsneg.inspect import View
 from qsneg.pages.selection import SCALES, Selection
 from qsneg.rendering.colormaps import title_of

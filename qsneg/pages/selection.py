@@ -7,7 +7,7 @@ selection.position(view.grid(16))                    # its row and column on tha
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from qsneg.config import check_mode
+from qsneg.bounds import check_mode
 from qsneg.inspect import Grid, View
 
 SLOW = "layer", "mode", "method"  # what takes a while when it is another

@@ -17,8 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from qsneg import channels as limits
-from qsneg import weights
+from qsneg import bounds, weights
 from qsneg.config import METHODS, ModelConfig
 from qsneg.filesystem import Unusable, existing_file
 from qsneg.weights import Weights, expected, in_float32, in_words
@@ -204,7 +203,7 @@ def architecture(state: Tensors, path: Path | str) -> dict:
     first = state.get("model.1.weight")
     width = first.shape[0] if first is not None and first.ndim == 4 else 0
     channels = first.shape[1] if width else 0
-    if not (1 <= blocks <= 256 and 1 <= width <= 1024 and 1 <= channels <= limits.MOST):
+    if not (1 <= blocks <= 256 and 1 <= width <= 1024 and 1 <= channels <= bounds.MOST):
         raise Unusable(path, f"is {guess(state)}: {UNDERSTOOD}.")
     if any(name.endswith("running_mean") or name == "model.2.weight" for name in state):
         raise Unusable(

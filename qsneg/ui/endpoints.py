@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import gradio as gr
 
-from qsneg.config import ATTENTION_MODES
+from qsneg.bounds import ATTENTION_MODES
 from qsneg.pages import PAGES
 from qsneg.pages.page import Page
 from qsneg.pages.selection import Selection

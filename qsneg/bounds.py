@@ -1,10 +1,25 @@
-"""How many channels pictures have, in a configuration: of domain A, of domain B, and of the networks.
+"""What settings may be: the largest numbers, modes, seeds, and how many channels pictures have.
 
 config = ModelConfig(channels_a=1, channels_b=3)
 config.domains, config.wide, config.rgb         # (1, 3), 3, False
 """
 
+LARGEST = {"width": 4096, "disc_width": 4096, "blocks": 256, "dim": 1 << 16, "patches": 1 << 20, "noise_dim": 1 << 16,
+           "batch": 4096, "workers": 256, "keep": 10_000, "scenes": 1_000_000}  # fmt: skip
 MOST = 16  # channels of a picture
+ATTENTION_MODES = ("global", "local", "local+global")
+
+
+def check_seed(seed: int) -> None:
+    """Raises ValueError if a generator of random numbers cannot start from it."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 63:
+        raise ValueError(f"The seed must be a whole number from 0 to 2⁶³ − 1, not {seed}.")
+
+
+def check_mode(attention: str) -> None:
+    """Raises ValueError if there is no such mode of attention."""
+    if attention not in ATTENTION_MODES:
+        raise ValueError(f"Unknown attention mode '{attention}': choose one of {', '.join(ATTENTION_MODES)}.")
 
 
 class Channels:
