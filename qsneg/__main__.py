@@ -159,6 +159,9 @@ def evaluate(
     size: Annotated[int, typer.Option(help="side of the pictures in pixels; the models' cards have 128")] = 128,
     inception: Inception = None,
     segmenter: Annotated[Optional[Path], typer.Option(help="a segmenter's file instead of the shipped one")] = None,
+    spread: Annotated[
+        int, typer.Option(help="also measure so many test pictures as the app shows them, and write beside the weights")
+    ] = 0,
     device: Device = "auto",
     precision: Precision = "float32",
 ):
@@ -169,7 +172,9 @@ def evaluate(
     from qsneg.evaluation.evaluate import evaluate
     from qsneg.evaluation.table import markdown_table
 
-    table = evaluate(checkpoints, out, data, count, size, inception, segmenter, device, precision=precision)
+    table = evaluate(
+        checkpoints, out, data, count, size, inception, segmenter, device, precision=precision, spread=spread
+    )
     print("\n".join([markdown_table(table["rows"]), *table["notes"], f"Written: {out / 'evaluation.md'}"]))
 
 

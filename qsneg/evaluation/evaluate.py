@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from qsneg import device as devices
 from qsneg.config import DRAWN
+from qsneg.evaluation import spread as spreads
 from qsneg.evaluation.table import COLUMNS, TRUTH, dot_plot, examples, legend, markdown_table
 from qsneg.filesystem import find_images, output_folder
 from qsneg.image_io import from_bytes, readable
@@ -204,8 +205,10 @@ def evaluate(
     device: str = "auto",
     progress: bool = True,
     precision: str = "float32",
+    spread: int = 0,
 ) -> dict:
     """Evaluate checkpoints and write evaluation.md, .json, .png and examples.png into `out`; returns what the JSON has.
+    With `spread` also the figures of so many test pictures, beside each model's weights (`qsneg.evaluation.spread`).
 
     Raises:
         ValueError, FileNotFoundError: if a checkpoint, the data or a setting cannot be used.
@@ -221,6 +224,8 @@ def evaluate(
     for name, model in tqdm(models.items(), desc="evaluate", unit="model", disable=not progress):
         row = {"name": name, "method": model.title, **evaluation.row(name, model.as_shown)}
         rows.append(row)
+        if spread:
+            evaluation.notes.append(f"{name}: written {spreads.write(name, model, data, spread)}.")
         if (difference := from_card(row, model.card, evaluation)) is not None:
             row["from_card"] = difference
             evaluation.notes.append(f"{name}: its figures differ from those in its card by {difference:.4f} at most.")

@@ -41,6 +41,7 @@ from qsneg.ui.outdated import Outdated
 from qsneg.ui.own_panel import OwnWeights
 from qsneg.ui.selection import Visit
 from qsneg.ui.uploads import Refused
+from qsneg.ui.verdict import judge
 
 
 class App:
@@ -60,6 +61,7 @@ class App:
         except Refused as refusal:
             refused = refusal
         with Guarded(title="qsneg: three image translators", fill_width=True, delete_cache=(3600, 86400)) as demo:
+            found = comparison and judge(self.views, subject(models, picture, comparison))
             self.visit = Visit(comparison and subject(models, picture, comparison), models.own.close)
             with gr.Row(elem_id="top"):
                 gr.HTML(texts.header(describe(models.device)))
@@ -73,7 +75,7 @@ class App:
                     self.outdated = Outdated(models, self.visit, self.controls)
                     with gr.Tabs() as tabs:
                         with gr.Tab("Compare", id="compare") as first:
-                            self.compare = ComparePage(models, self.visit, self.controls, comparison)
+                            self.compare = ComparePage(self.views, self.visit, self.controls, comparison, found)
                         pages = PAGES.values()
                         self.pages = [InnerPage(p, self.views, self.visit, bases[p.pictures_of]) for p in pages]
                         with gr.Tab("About", id="about"):

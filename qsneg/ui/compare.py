@@ -1,4 +1,4 @@
-"""The Compare page: one picture through several models, side by side, with a wipe; and its computation.
+"""The Compare page: one picture through several models, side by side, with figures and a wipe; and its computation.
 
 *steps, result = compare(models, models.sources.read("photo.jpg"), "day2sunset", ["cut", "negcut"], 256)
 labelled(result).save("comparison.png")
@@ -16,15 +16,20 @@ from qsneg.config import DRAWN
 from qsneg.rendering import sample_pictures
 from qsneg.rendering.colormaps import colour_of, title_of
 from qsneg.rendering.sheets import Column, columns
-from qsneg.ui import texts
+from qsneg.ui import texts, verdict
 from qsneg.ui.components import BARE, FILES, LINE, PRIVATE, Picture, script, sentence, stored
 from qsneg.ui.controls import Controls
+from qsneg.ui.feature_cache import Views
 from qsneg.ui.figures import WIDE
 from qsneg.ui.line import Wish
 from qsneg.ui.models import Models, Result
 from qsneg.ui.own_weights import OWN
 from qsneg.ui.selection import Subject, Visit
 from qsneg.ui.uploads import Refused, Source
+from qsneg.ui.verdict import Verdict
+from qsneg.ui.wipe import wipe
+
+ONE = dict(concurrency_id="figures", concurrency_limit=1)
 
 
 @dataclass(frozen=True)
@@ -112,22 +117,24 @@ class Shown:
     def __init__(self, comparison: Comparison):
         family, size = comparison.family, comparison.size
         self.summary = summary(comparison)
-        self.titles = [(title, key) for key, title, _ in pictures(comparison) if key != "source"]
+        titles = {key: title for key, title, _ in pictures(comparison)}
         self.seconds = {result.method: result.seconds for result in comparison.results}
         self.files = {key: stored(image, key, family, size) for key, _, image in pictures(comparison)}
         self.sheet = stored(labelled(comparison), "comparison", family, size)
+        self.wipe = wipe(self.files, titles, comparison.source.size)
 
 
 class Card:
     """One picture of the row: colour, name and time over it. It is not there where a comparison has none such."""
 
-    def __init__(self, key: str, shown: Shown | None):
+    def __init__(self, key: str, shown: Shown | None, verdict: Verdict | None):
         self.key = key
         column, head, picture = self.values(shown)
         with gr.Column(min_width=150, elem_classes=["card", key], **column) as self.column:
             self.head = gr.HTML(**head)
             named, buttons = dict(label=title_of(key), alt_text=title_of(key)), ["download", "fullscreen"]
             self.picture = Picture(buttons=buttons, **named, **FILES, **BARE, **picture)
+            self.figures = gr.HTML(self.said(verdict), elem_classes="figures")
 
     def values(self, shown: Shown | None) -> tuple[dict, dict, dict]:
         """What column, head and picture are given."""
@@ -138,81 +145,67 @@ class Card:
 
     def update(self, shown: Shown) -> dict:
         parts = zip((self.column, self.head, self.picture), self.values(shown))
-        return {part: gr.update(**values) for part, values in parts}
+        measured = {} if self.key == "counterpart" else {self.figures: gr.update(value=verdict.WAIT)}
+        return {part: gr.update(**values) for part, values in parts} | measured
 
-
-class Wipe:
-    """Source and one translation under a handle."""
-
-    HANDLE = '<input type="range" min="0" max="100" value="50" aria-label="Place of the handle, percent of the width">'
-    TEXT = (
-        "<h3>Wipe</h3><p>Drag the handle across the picture, or move the slider under it with the arrow keys: the source "
-        "lies on the left, the translation on the right. What keeps its place under the handle has kept its shape.</p>"
-    )
-
-    def __init__(self, cards: list[Card], shown: Shown | None):
-        self.cards = cards
-        row, ends, slider, right = self.values(shown)
-        with gr.Row(elem_id="wipe", **row) as self.row:
-            with gr.Column(min_width=280, elem_id="slider"):
-                self.ends = gr.HTML(**ends)
-                named = dict(label="Wipe between the source and a translation", buttons=["fullscreen"])
-                self.slider = gr.ImageSlider(max_height=460, **named, **FILES, **BARE, **slider)
-                gr.HTML(self.HANDLE, js_on_load=script("wipe.js"), elem_id="handle")
-            with gr.Column(min_width=240, elem_id="wipe-choice"):
-                gr.HTML(self.TEXT)
-                self.right = gr.Radio(**{"choices": [], **right}, label="On the right")
-
-    def values(self, shown: Shown | None, key: str | None = None) -> tuple[dict, dict, dict, dict]:
-        """What row, ends, slider and choice are given; `key` stays on the right if it is there."""
-        if shown is None:
-            return dict(visible=False), {}, {}, {}
-        key = key if key in shown.files else shown.titles[0][1]
-        pair = shown.files["source"], shown.files[key]
-        return (
-            dict(visible=True),
-            dict(value=texts.wipe_ends(key)),
-            dict(value=pair),
-            dict(choices=shown.titles, value=key),
-        )
-
-    def update(self, shown: Shown, key: str | None) -> dict:
-        parts = zip((self.row, self.ends, self.slider, self.right), self.values(shown, key))
-        return {part: gr.update(**values) for part, values in parts}
-
-    def turn(self, key: str, *files: str):
-        """Another picture on the right: the cards' own files, nothing is computed."""
-        by_key = dict(zip((card.key for card in self.cards), files))
-        return (by_key["source"], by_key[key]), texts.wipe_ends(key)
-
-    def wire(self) -> None:
-        files = [card.picture for card in self.cards]
-        self.right.input(self.turn, [self.right, *files], [self.slider, self.ends], show_progress="hidden", **PRIVATE)
+    def said(self, found: Verdict | None) -> str:
+        """What stands under the picture."""
+        if found is None:
+            return ""
+        return found.legend() if self.key == "source" else found.table(self.key)
 
 
 class ComparePage:
-    """The cards in a row, and the wipe under them."""
+    """The cards in a row with their figures, what the figures say, and the wipe."""
 
-    def __init__(self, models: Models, visit: Visit, controls: Controls, first: Comparison | None):
-        self.models, self.visit, self.controls = models, visit, controls
+    ZOOM = (
+        '<div class="zoom" role="group" aria-label="Zoom of all pictures; arrow keys move what is seen"><button '
+        'type="button" data-factor="0.667" aria-label="Smaller">−</button><output>100\u202f%</output><button '
+        'type="button" data-factor="1.5" aria-label="Larger">+</button></div>'
+    )
+
+    def __init__(self, views: Views, visit: Visit, controls: Controls, first: Comparison | None, found: Verdict | None):
+        self.views, self.models, self.visit, self.controls = views, views.models, visit, controls
         shown = first and Shown(first)
         gr.HTML(f'<p class="read">{texts.READ}</p>')
         with gr.Row(elem_id="line"):
             self.summary = gr.HTML(shown.summary if shown else None)
+            gr.HTML(self.ZOOM, js_on_load=script("zoom.js"), elem_id="zoom")
             look = dict(size="sm", scale=0, min_width=150, elem_id="save", visible=shown is not None)
             self.save = gr.DownloadButton("Save comparison", shown.sheet if shown else None, **look)
         with gr.Row(elem_id="cards", equal_height=False):
-            self.cards = [Card(key, shown) for key in ("source", *models.present(), OWN, "counterpart")]
-        self.wipe = Wipe(self.cards, shown)
+            keys = "source", *self.models.present(), OWN, "counterpart"
+            self.cards = [Card(key, shown, found) for key in keys]
+        self.verdict = gr.HTML(found.sentences() if found else None)
+        self.wipe = gr.HTML(shown.wipe if shown else None, js_on_load=script("wipe.js"), elem_id="wipe")
 
-    def update(self, shown: Shown, right: str | None) -> dict:
+    def update(self, shown: Shown) -> dict:
         """What a comparison sets."""
         values = {self.summary: gr.update(value=shown.summary), self.save: gr.update(value=shown.sheet, visible=True)}
         for card in self.cards:
             values |= card.update(shown)
-        return values | self.wipe.update(shown, right)
+        return values | {self.verdict: gr.update(value=""), self.wipe: gr.update(value=shown.wipe)}
 
-    def run(self, wish: Wish, path, family, methods, size, right, own):
+    def judged(self, subject: Subject | None) -> Iterator[dict]:
+        """Put the figures under the pictures, once they are measured."""
+        places = self.judged_parts()
+        if subject is None:
+            yield dict.fromkeys(places, gr.skip())
+            return
+        try:
+            found = verdict.judge(self.views, subject)
+        except Exception as error:
+            yield dict.fromkeys(places, gr.update(value="")) | {
+                self.verdict: gr.update(value=texts.message(sentence(error)))
+            }
+            return
+        values = {card.figures: gr.update(value=card.said(found)) for card in self.cards}
+        yield values | {self.verdict: gr.update(value=found.sentences())}
+
+    def judged_parts(self) -> list:
+        return [self.verdict, *(card.figures for card in self.cards)]
+
+    def run(self, wish: Wish, path, family, methods, size, own):
         """Translate, if that is still the wish: the place in the line, the step at work, then the cards; or what is
         wrong, and the last result stays."""
         yield gr.skip()
@@ -227,7 +220,7 @@ class ComparePage:
                 else:
                     found = subject(self.models, path, step, token)
                     done = controls.told() | controls.idle() | {self.visit.subject: found}
-                    yield done | self.update(Shown(step), right)
+                    yield done | self.update(Shown(step))
         except Refused as refusal:
             if wish.number == number:
                 yield controls.idle() | controls.told(refusal)
@@ -238,13 +231,16 @@ class ComparePage:
         """What happens when; returns the events after which there is something else to look into."""
         controls = self.controls
         inputs = [self.visit.wish, controls.picture, controls.family, controls.methods, controls.size]
-        inputs += [self.wipe.right, self.visit.own]
-        mine = [self.summary, self.save, self.wipe.row, self.wipe.ends, self.wipe.slider, self.wipe.right]
+        inputs += [self.visit.own]
+        mine = [self.summary, self.save, self.wipe, *self.judged_parts()]
         cards = [part for card in self.cards for part in (card.column, card.head, card.picture)]
         outputs = [*controls.parts(), self.visit.subject, *mine, *cards]
         run = dict(fn=self.run, inputs=inputs, outputs=outputs, show_progress="hidden", **LINE, **PRIVATE)
-        self.wipe.wire()
-        return [asked.then(**run) for asked in controls.asked()]
+        found = dict(fn=self.judged, inputs=self.visit.subject, outputs=self.judged_parts(), show_progress="hidden")
+        done = [asked.then(**run) for asked in controls.asked()]
+        for translated in done:
+            translated.then(**found, trigger_mode="multiple", **ONE, **PRIVATE)
+        return done
 
 
 def steps(

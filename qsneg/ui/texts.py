@@ -67,11 +67,6 @@ def card_head(key: str, seconds: float | None) -> str:
     return f'<div class="head">{swatch(key)}<h3>{title_of(key)}</h3>{time}</div>'
 
 
-def wipe_ends(key: str) -> str:
-    """What lies left and right of the wipe's handle."""
-    return f'<div class="ends"><span>{swatch("source")}Source</span><span>{title_of(key)}{swatch(key)}</span></div>'
-
-
 def family_title(family: str) -> str:
     return FAMILIES.get(family, (family, ""))[0]
 

@@ -19,8 +19,7 @@ def test_choosing_an_example_and_translating(page):
     page.locator("#go").click()
     page.wait_for_selector(".summary:has-text('384 × 384')")
     assert shown(page) == ["Source", "CUT", "QS-Attn", "NEGCUT"]
-    page.locator("#wipe-choice label:has-text('NEGCUT')").click()
-    page.wait_for_selector(".ends:has-text('NEGCUT')")
+    page.locator("#wipe select.right").select_option(label="NEGCUT")
     with page.expect_download() as download:
         page.locator("#save").click()
     assert download.value.suggested_filename == "qsneg-comparison-day2sunset-384.png"

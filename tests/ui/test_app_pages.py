@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-PAGES = {"anchors": "Anchors", "attention": "Attention", "negatives": "Negatives", "loss": "Loss", "film": "Film"}
+PAGES = {
+    "anchors": "Anchors",
+    "attention": "Attention",
+    "negatives": "Negatives",
+    "loss": "Loss",
+    "what-if": "What if",
+    "film": "Film",
+}
 
 
 def turn_to(page, name: str) -> None:
@@ -174,15 +181,64 @@ def test_a_large_picture_is_inspected_smaller_and_the_page_says_so(page):
 
 
 def test_the_wipe_obeys_the_keyboard(page):
-    place = "document.querySelector('#slider .fixed').style.clipPath"
-    before = page.evaluate(place)
-    slider = page.locator("#handle input")
+    slider = page.locator("#wipe input")
     slider.scroll_into_view_if_needed()
     slider.focus()
-    for _ in range(5):
+    for _ in range(10):
         slider.press("ArrowRight")
-    page.wait_for_function(f"{place} != '{before}'")
-    assert abs(float(re.search(r"([0-9.]+)%", page.evaluate(place))[1]) - 55) < 0.5
+    pair, left = page.locator("#wipe .pair"), page.locator("#wipe .pair .left")
+    assert left.evaluate("e => getComputedStyle(e).clipPath") == "inset(0px 45% 0px 0px)"
+    box = pair.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 4, box["y"] + 20)  # the handle goes where the pointer is
+    assert abs(float(slider.input_value()) - 25) < 1
+
+
+def test_any_two_pictures_lie_under_the_wipe(page):
+    before = page.locator("#wipe .pair .left img").get_attribute("src")
+    page.locator("#wipe select.left").select_option("qs-attn")
+    page.locator("#wipe select.right").select_option("negcut")
+    files = [page.locator(f"#wipe .pair .{side} img").get_attribute("src") for side in ("left", "right")]
+    assert "-qs-attn-" in files[0] and "-negcut-" in files[1] and "-source-" in before
+    loaded = "document.querySelector('#wipe .pair .%s img').naturalWidth"
+    assert page.evaluate(loaded % "left") == page.evaluate(loaded % "right") > 200
+    page.get_by_title("Example: a lion").click()  # what was chosen stays
+    page.wait_for_function(f"!document.querySelector('#wipe .pair .left img').src.endsWith({files[0][-60:]!r})")
+    assert page.locator("#wipe select.left").input_value() == "qs-attn"
+
+
+def test_all_pictures_zoom_and_move_together(page):
+    pictures = "[...document.querySelectorAll('.card .image-frame img, .wipe .pair img')]"
+    where = f"{pictures}.map((e) => getComputedStyle(e).transform)"
+    page.locator("#zoom button").last.click()
+    page.locator("#zoom button").last.click()
+    assert page.locator("#zoom output").inner_text() == "225\u202f%"
+    first = page.evaluate(where)
+    scale = {tuple(map(float, t[7:-1].split(",")))[0] for t in first}
+    assert len(first) == 6 and scale == {2.25}
+    box = page.locator(".card.cut .image-frame").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y, steps=4)
+    page.mouse.up()
+    moved = [tuple(map(float, t[7:-1].split(","))) for t in page.evaluate(where)]
+    shifts = [after[4] - float(t[7:-1].split(",")[4]) for after, t in zip(moved, first)]
+    assert all(abs(shift - 40) < 2 for shift in shifts[:4])  # as far as the pointer
+    page.mouse.dblclick(x, y)
+    page.wait_for_function("document.querySelector('#zoom output').innerText.startsWith('100')")
+
+
+def test_figures_stand_under_every_translation(page):
+    for method in ("cut", "qs-attn", "negcut"):
+        assert re.fullmatch(
+            r"Edges kept\s+\d\.\d\d\s+Shapes kept\s+\d\.\d\d\s+Like its source\s+\d\.\d\d",
+            page.locator(f".card.{method} .kept").inner_text().strip(),
+        )
+    assert "Measured at" in page.locator(".card.source .note").inner_text()
+    assert page.locator(".verdict li").count() == 4  # three figures, and that there is no spread
+    page.get_by_title("Example: a dark horse trotting").click()
+    page.wait_for_selector(".summary:has-text('Drawn horse to zebra')")
+    page.wait_for_selector(".card.cut .kept:has-text('Off the truth')")
 
 
 def test_phone_pages_do_not_overflow(page):
