@@ -26,6 +26,7 @@ from qsneg.pages import PAGES
 from qsneg.rendering import sample_pictures
 from qsneg.ui import limits, texts
 from qsneg.ui.about import about
+from qsneg.ui.address import Address
 from qsneg.ui.compare import ComparePage, steps, subject
 from qsneg.ui.components import LINE, PRIVATE, STATIC, script, stored
 from qsneg.ui.controls import Controls
@@ -80,6 +81,7 @@ class App:
                         self.pages = [InnerPage(p, self.views, self.visit, bases[p.pictures_of]) for p in pages]
                         with gr.Tab("About", id="about"):
                             gr.Markdown(about(models), elem_id="about")
+            self.address = Address(self.visit, self.controls, tabs)
             cards.click(lambda: gr.Tabs(selected="about"), None, tabs, queue=False, **PRIVATE)
             first.select(lambda: "compare", None, self.visit.tab, queue=False, **PRIVATE)
             demo.load(None, js=script("fold.js"), **PRIVATE)
@@ -100,7 +102,7 @@ class App:
         outputs = list(dict.fromkeys(part for page in self.pages for part in page.outputs))
         places = [page.status.place for page in self.pages]
         wanted = [self.visit.looking, self.visit.tab, self.visit.subject, self.visit.selection]
-        for translated in self.compare.wire():
+        for translated in self.compare.wire(self.address.wire()):
             made = translated.then(self.made, wanted, places, **LINE, **HIDDEN)
             made.then(self.refresh, inputs, outputs, trigger_mode="multiple", **ONE_AT_A_TIME)
 

@@ -227,8 +227,9 @@ class ComparePage:
         if wish.is_dropped:  # what was said meanwhile may have come after the answer to Stop
             yield controls.idle()
 
-    def wire(self) -> list:
-        """What happens when; returns the events after which there is something else to look into."""
+    def wire(self, *events) -> list:
+        """What happens when; returns the events after which there is something else to look into. `events` are others
+        after which something is translated."""
         controls = self.controls
         inputs = [self.visit.wish, controls.picture, controls.family, controls.methods, controls.size]
         inputs += [self.visit.own]
@@ -237,7 +238,7 @@ class ComparePage:
         outputs = [*controls.parts(), self.visit.subject, *mine, *cards]
         run = dict(fn=self.run, inputs=inputs, outputs=outputs, show_progress="hidden", **LINE, **PRIVATE)
         found = dict(fn=self.judged, inputs=self.visit.subject, outputs=self.judged_parts(), show_progress="hidden")
-        done = [asked.then(**run) for asked in controls.asked()]
+        done = [asked.then(**run) for asked in controls.asked(*events)]
         for translated in done:
             translated.then(**found, trigger_mode="multiple", **ONE, **PRIVATE)
         return done

@@ -115,12 +115,12 @@ class Controls:
         kept = [method for method in methods or [] if method in present] or present
         return gr.CheckboxGroup(choices=choices, value=kept), self.note(family)
 
-    def asked(self) -> list:
-        """The events after which something is translated: the button, and an example once it is chosen."""
+    def asked(self, *events) -> list:
+        """The events after which something is translated: the button, an example once it is chosen, and others."""
         outputs = [self.picture, self.family, self.methods, self.family_note]
         chosen = self.thumbnails.select(self.choose, self.visit.own, outputs, show_progress="hidden", **PRIVATE)
         ask = dict(fn=self.ask, inputs=self.visit.wish, outputs=self.parts(), **AT_ONCE)
-        return [self.go.click(**ask), chosen.then(**ask)]
+        return [self.go.click(**ask), *(event.then(**ask) for event in (chosen, *events))]
 
     def wire(self) -> None:
         hidden = PRIVATE | dict(show_progress="hidden")

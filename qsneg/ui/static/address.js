@@ -1,0 +1,25 @@
+// The address of what is looked at: a new page of the app is a step back, anything else is not.
+// `element`, `trigger` and `watch` are what gradio gives to a component of HTML.
+{
+const OURS = ["family", "example", "page", "methods", "size", "at"];
+const asks = (query) => OURS.some((name) => new URLSearchParams(query).has(name));
+const page = (query) => new URLSearchParams(query).get("page") ?? "compare";
+let restoring = asks(location.search);
+watch("value", () => requestAnimationFrame(() => {
+  const query = element.querySelector("[data-query]")?.dataset.query;
+  if (!query) return;
+  const theme = new URLSearchParams(location.search).get("__theme"), address = query + (theme ? `&__theme=${theme}` : "");
+  if (address === location.search) { restoring = false; return; }
+  if (restoring) return;  // what is there first is not what the address asks for
+  history[page(address) === page(location.search) ? "replaceState" : "pushState"](null, "", address);
+}));
+addEventListener("popstate", () => location.reload());
+if (restoring) {
+  const press = () => {
+    const button = document.querySelector("#restore");
+    if (button) button.click(); else setTimeout(press, 50);
+  };
+  setTimeout(press, 0);
+  setTimeout(() => { restoring = false; }, 20000);  // what cannot be restored is left behind
+}
+}
