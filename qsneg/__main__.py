@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from qsneg import command_line
-from qsneg.command_line import Checkpoints, Device, Engine, Inception, Model, OutFolder, Precision, White
+from qsneg.command_line import Checkpoints, Device, Engine, Inception, Model, OutFolder, Precision, Spread, White
 from qsneg.config import DRAWN, METHODS, PRESETS, ModelConfig, TrainConfig, trained_methods
 from qsneg.filesystem import new_file
 
@@ -159,9 +159,7 @@ def evaluate(
     size: Annotated[int, typer.Option(help="side of the pictures in pixels; the models' cards have 128")] = 128,
     inception: Inception = None,
     segmenter: Annotated[Optional[Path], typer.Option(help="a segmenter's file instead of the shipped one")] = None,
-    spread: Annotated[
-        int, typer.Option(help="also measure so many test pictures as the app shows them, and write beside the weights")
-    ] = 0,
+    spread: Spread = 0,
     device: Device = "auto",
     precision: Precision = "float32",
 ):

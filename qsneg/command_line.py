@@ -15,6 +15,7 @@ Model = Annotated[str, typer.Option(help="a name such as day2sunset/cut, a path,
 Checkpoints = Annotated[list[str], typer.Argument(help="names, paths or Hugging Face ids")]
 OutFolder = Annotated[Path, typer.Option(help="folder to write to")]
 Inception = Annotated[Optional[str], typer.Option(help="weights for FID and KID: their file, or download")]
+Spread = Annotated[int, typer.Option(help="also measure so many test pictures as the app does, beside the weights")]
 Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]
 Precision = Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the hardware has it")]
 Engine = Annotated[str, typer.Option(help="local, or ray: on a cluster, by Ray Data")]
