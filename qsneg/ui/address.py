@@ -1,7 +1,7 @@
 """The address holds what a visitor looks at, so that reload, back and a pasted link restore it; an upload excepted.
 
-written(subject, selection, "anchors", "a-lion")     # "?family=photo2ink&example=a-lion&page=anchors&layer=12&at=20,31"
-read("?page=anchors&layer=12", models.families())    # a `Wanted`, with what could be understood
+written(subject, selection, "anchors", "a-lion")     # "?family=photo2ink&example=a-lion&tab=anchors&layer=12&at=20,31"
+read("?tab=anchors&layer=12", models.families())    # a `Wanted`, with what could be understood
 
 What an address says is checked like anything else that comes from outside: what makes no sense is left out here, or
 refused in one sentence by the page that it is for.
@@ -43,7 +43,7 @@ class Wanted:
 
 def written(subject: Subject, selection: Selection, page: str, example: str) -> str:
     """The address of what is looked at: only what is other than at first."""
-    values = {"family": subject.family, "example": example or UPLOAD, "size": subject.size, "page": page}
+    values = {"family": subject.family, "example": example or UPLOAD, "size": subject.size, "tab": page}
     values["methods"] = ",".join(m for m in subject.methods if m != OWN)
     values |= {name: getattr(selection, name) for name, usual in FIELDS.items() if getattr(selection, name) != usual}
     if selection.x >= 0 and page != COMPARE:
@@ -63,7 +63,7 @@ def read(address: str, families: dict[str, list[str]]) -> Wanted:
         selection = replace(selection, x=float(at[0]), y=float(at[1]))
     family = found.get("family") if found.get("family") in families else None
     methods = tuple(m for m in found.get("methods", "").split(",") if m in families.get(family, ()))
-    size, page = found.get("size", ""), found.get("page", "")
+    size, page = found.get("size", ""), found.get("tab", "")
     return Wanted(
         family,
         methods,
@@ -113,10 +113,11 @@ class Address:
             values[controls.size] = wanted.size
         yield values
 
-    def wire(self):
-        """What happens when; returns the event after which there is something to translate."""
+    def wire(self, filled: list):
+        """What happens when, `filled` being the events of pages that were filled; returns the event after which there is
+        something to translate."""
         visit, c = self.visit, self.controls
-        moved = [visit.subject.change, visit.selection.change, visit.tab.change]
+        moved = [visit.subject.change, visit.tab.change, *filled]
         gr.on(moved, self.write, [visit.subject, visit.selection, visit.tab], self.place, **AT_ONCE)
         outputs = [visit.selection, visit.tab, self.tabs, c.picture, c.messages[0].place, c.family, c.methods]
         outputs += [c.family_note, c.size]

@@ -102,7 +102,7 @@ class App:
         outputs = list(dict.fromkeys(part for page in self.pages for part in page.outputs))
         places = [page.status.place for page in self.pages]
         wanted = [self.visit.looking, self.visit.tab, self.visit.subject, self.visit.selection]
-        for translated in self.compare.wire(self.address.wire()):
+        for translated in self.compare.wire(self.address.wire([page.stage.change for page in self.pages])):
             made = translated.then(self.made, wanted, places, **LINE, **HIDDEN)
             made.then(self.refresh, inputs, outputs, trigger_mode="multiple", **ONE_AT_A_TIME)
 

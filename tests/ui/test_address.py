@@ -16,7 +16,7 @@ def test_what_is_written_is_read():
     )
     address = written(SUBJECT, selection, "anchors", "a-lion")
     assert address.startswith(
-        "?family=horse2zebra-drawn&example=a-lion&size=384&page=anchors&methods=cut&layer=16&mode=local"
+        "?family=horse2zebra-drawn&example=a-lion&size=384&tab=anchors&methods=cut&layer=16&mode=local"
     )
     assert address.endswith("at=20,31") and "own" not in address
     wanted = read(address, FAMILIES)
@@ -26,7 +26,7 @@ def test_what_is_written_is_read():
 
 def test_only_what_differs_is_written():
     address = written(SUBJECT, chosen(x=20, y=31, size=(64, 40), patches=12, methods=("cut",)), "compare", "")
-    assert address == "?family=horse2zebra-drawn&example=upload&size=384&page=compare&methods=cut"
+    assert address == "?family=horse2zebra-drawn&example=upload&size=384&tab=compare&methods=cut"
     assert set(FIELDS) == {
         "layer", "mode", "anchors", "scale", "count", "radius", "seed", "method", "gamma", "rivals", "tau", "away",
         "pixels", "picture", "film_layer", "film_scale",
@@ -34,7 +34,7 @@ def test_only_what_differs_is_written():
 
 
 @pytest.mark.parametrize("address", [
-    "", "?", "?family=paintings", "?methods=pix2pix,../x", "?size=99999999", "?size=-1", "?page=<b>", "?at=1",
+    "", "?", "?family=paintings", "?methods=pix2pix,../x", "?size=99999999", "?size=-1", "?tab=<b>", "?at=1",
     "?at=a,b",
     "?layer=x", "?layer=1e9", "?at=" + "9" * 5000, "?seed=\u0661", "&&&===", "?most=3&patches=5&size=",
 ])  # fmt: skip

@@ -169,20 +169,20 @@ def test_the_address_restores_what_was_looked_at(page, app):
     page.locator(".tabitem:visible .control.layer label:has-text('16')").click()
     page.wait_for_function("location.search.includes('layer=16')")
     address = page.evaluate("location.search")
-    for part in ("family=day2sunset", "example=a-lion", "page=attention", "at=200,33"):
+    for part in ("family=day2sunset", "example=a-lion", "tab=attention", "at=200,33"):
         assert part in address
     page.goto(app + address)  # a pasted link
     page.wait_for_selector("#stage-attention .title:has-text('layer 16')", timeout=60000)
     query_is(page, "attention", 8, 50)
     assert "256 × 256" in page.locator(".tabitem:visible .summary").inner_text()
     turn_to(page, "loss")
-    page.wait_for_function("location.search.includes('page=loss')")
+    page.wait_for_function("location.search.includes('tab=loss')")
     page.go_back()
     page.wait_for_selector("#stage-attention .fig.source:has-text('row 8, column 50')", timeout=60000)
 
 
 def test_an_address_of_an_upload_says_so(page, app):
-    page.goto(f"{app}?family=day2sunset&example=upload&page=compare")
+    page.goto(f"{app}?family=day2sunset&example=upload&tab=compare")
     page.wait_for_selector(".refused:has-text('addresses do not hold those')")
 
 

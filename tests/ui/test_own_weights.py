@@ -62,7 +62,7 @@ def opened(demo, path=G, methods=("cut",), own=None) -> dict:
 
 def translated(demo, picture, methods, own, family="day2sunset") -> dict:
     """What pressing Translate sets, by component."""
-    *_, last = demo.compare.run(wished(), picture, family, methods, 64, None, own)
+    *_, last = demo.compare.run(wished(), picture, family, methods, 64, own)
     return last
 
 

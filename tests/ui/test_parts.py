@@ -97,7 +97,7 @@ def test_an_upload_is_decoded_once(app, picture, decodes):
     app.models.sources.kept.clear()
     app.controls.check(picture)
     assert len(decodes) == 1
-    done = after(app.compare.run(wished(), picture, "day2sunset", list(METHODS), 64, None, None))
+    done = after(app.compare.run(wished(), picture, "day2sunset", list(METHODS), 64, None))
     subject = done[app.visit.subject]
     assert subject.methods == METHODS
     for page in app.pages:
@@ -268,7 +268,7 @@ def test_what_nobody_expected_is_one_sentence(app, subject, monkeypatch, capsys)
     assert "Something went wrong on the server" in done[page.status.place]["value"]
     assert "ZeroDivisionError" in capsys.readouterr().err
     monkeypatch.setattr("qsneg.ui.compare.compare", lambda *a: 1 / 0)
-    done = after(app.compare.run(wished(), subject.path, "day2sunset", ["cut"], 64, None, None))
+    done = after(app.compare.run(wished(), subject.path, "day2sunset", ["cut"], 64, None))
     assert any("Something went wrong" in str(value.get("value")) for value in done.values())
 
 

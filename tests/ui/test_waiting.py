@@ -64,7 +64,7 @@ def test_each_wish_is_taken_once_and_a_newer_one_makes_it_void():
 
 def test_translate_soon_after_stop_is_not_lost(parts, picture):  # noqa: F811
     controls, wish = parts.controls, Wish()
-    inputs = picture, "day2sunset", list(METHODS), 64, None, None
+    inputs = picture, "day2sunset", list(METHODS), 64, None
 
     def asked():
         controls.ask(wish)
@@ -85,7 +85,7 @@ def test_translate_soon_after_stop_is_not_lost(parts, picture):  # noqa: F811
 
 def test_a_full_line_is_told_under_the_button_and_on_the_page(parts, picture, subject, monkeypatch):  # noqa: F811
     monkeypatch.setattr(parts.models.line, "most", -1)
-    done = after(parts.compare.run(wished(), picture, "day2sunset", ["cut"], 64, None, None))
+    done = after(parts.compare.run(wished(), picture, "day2sunset", ["cut"], 64, None))
     assert "are waiting here already" in done[parts.controls.status.place]["value"]
     assert done[parts.controls.status.place]["visible"] and done[parts.controls.go]["visible"]
     page, looking = parts.pages[0], wished()

@@ -1,9 +1,9 @@
 // The address of what is looked at: a new page of the app is a step back, anything else is not.
 // `element`, `trigger` and `watch` are what gradio gives to a component of HTML.
 {
-const OURS = ["family", "example", "page", "methods", "size", "at"];
+const OURS = ["family", "example", "tab", "methods", "size", "at"];
 const asks = (query) => OURS.some((name) => new URLSearchParams(query).has(name));
-const page = (query) => new URLSearchParams(query).get("page") ?? "compare";
+const page = (query) => new URLSearchParams(query).get("tab") ?? "compare";
 let restoring = asks(location.search);
 watch("value", () => requestAnimationFrame(() => {
   const query = element.querySelector("[data-query]")?.dataset.query;
