@@ -51,7 +51,7 @@ def figures(view: View, counterpart: Image.Image | None = None) -> dict[str, flo
     heads, error the true counterpart in the translation's size."""
     source, result = to_tensor(view.source), to_tensor(view.result)
     found = structure.agreements(source, result)
-    if not view.weights.lacks():
+    if "heads" not in view.weights.lacks:
         found["similarity"] = similarity(view, LAYER if LAYER in view.config.layers else view.config.layers[-1])
     if counterpart is not None:
         found["error"] = float((to_tensor(counterpart) - result).abs().mean()) * 255 / 2
