@@ -167,8 +167,8 @@ def test_the_address_restores_what_was_looked_at(page, app):
     page.locator(".tabitem:visible .control.layer label:has-text('16')").click()
     page.wait_for_function("location.search.includes('layer=16')")
     address = page.evaluate("location.search")
-    for part in ("family=day2sunset", "example=the-eiffel-tower", "tab=attention", "at=200,33"):
-        assert part in address
+    assert re.match(r"\?family=day2sunset&example=[a-z-]+&size=256&tab=attention&methods=cut,qs-attn,negcut", address)
+    assert re.search(r"at=(199|200|201),3[234]$", address)  # the picture is shown smaller or larger than it is
     page.goto(app + address)  # a pasted link
     page.wait_for_selector("#stage-attention .title:has-text('layer 16')", timeout=60000)
     query_is(page, "attention", 8, 50)
