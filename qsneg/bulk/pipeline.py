@@ -90,16 +90,6 @@ def translated(
             job.failed = str(error)
         return job
 
-    def write(job: Job, result: Tensor) -> Job:
-        try:
-            made = result.cpu().numpy()
-            arrays.write(job.target, made) if made.dtype == np.float32 else save(Image.fromarray(made), job.target)
-        except Unwritable as error:
-            job.failed = str(error)
-        except ValueError as error:  # Pillow's, of what a format cannot hold
-            job.failed = f"'{job.target}' cannot be written: {clause(error)}."
-        return job
-
     readers, writers = ThreadPoolExecutor(THREADS), ThreadPoolExecutor(THREADS)
     writing: deque[Future[Job]] = deque()
     try:
@@ -107,7 +97,7 @@ def translated(
             if group[0].large:
                 group = [prepare(group[0], ahead=False)]
             for job, result in zip(group, results(translator, group, margin)):
-                writing.append(writers.submit(write, job, result) if result is not None else done(job))
+                writing.append(writers.submit(write, save, job, result) if result is not None else done(job))
             limit = 0 if group[0].large else batch + THREADS
             while len(writing) > limit:
                 yield writing.popleft().result()
@@ -199,6 +189,18 @@ def values(
     found, note = arrays.read(source, translator.config.domains[0], white)
     check(found.shape[1::-1])
     return arrays.resized(found, size or min(found.shape[:2])), note or ""
+
+
+def write(save: Callable[[Image.Image, Path], None], job: Job, result: Tensor) -> Job:
+    """Write a translation; what went wrong is noted in the job."""
+    try:
+        made = result.cpu().numpy()
+        arrays.write(job.target, made) if made.dtype == np.float32 else save(Image.fromarray(made), job.target)
+    except Unwritable as error:
+        job.failed = str(error)
+    except ValueError as error:  # Pillow's, of what a format cannot hold
+        job.failed = f"'{job.target}' cannot be written: {clause(error)}."
+    return job
 
 
 def done(job: Job) -> Future[Job]:

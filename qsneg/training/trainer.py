@@ -177,8 +177,7 @@ class Trainer:
         }
 
     def save(self) -> None:
-        """Write the checkpoint and the exported weights, each whole or not at all. All processes call it together, and
-        go on when it is written."""
+        """Write checkpoint and exported weights, each whole or not at all; all processes call it, and wait for it."""
         state = self.state()
         if self.processes.first:  # weights before the rest: a run whose checkpoint is at the end is finished
             save(self.weights(), self.out / "model.safetensors")
@@ -304,8 +303,7 @@ class Trainer:
                 stop.leave()
 
     def agree(self, stop: Stop, broken: list[str], records: Records | None) -> bool:
-        """Note what any of the processes met in this step: a signal to stop, which then all have, and pictures that
-        cannot be read. Returns whether to stop."""
+        """Note what any process met: a signal to stop, pictures that cannot be read. Returns whether to stop."""
         stop.asked, found = self.processes.largest(stop.asked or 0, len(set(broken) - set(self.broken)))
         if found:
             for name in dict.fromkeys(n for names in self.processes.gather(broken) for n in names):
