@@ -10,6 +10,7 @@ from qsneg.evaluation.study_words import NEAR, over_norm, verdict, words
 from qsneg.rendering.colormaps import title_of
 from qsneg.rendering.markdown import table
 
+CLAIMS = "Do the papers' claims hold?"
 INTRO = (
     "Measured on drawn test scenes, where it is known what every patch shows, with `python -m qsneg study`. A *lift* "
     "is the share of anchors in a region over the region's share of the picture: 1 is chance. ± is 1.96 standard "
@@ -121,7 +122,7 @@ def findings(folder: Path | str) -> str:
         return ""
     scenes = max(s["scenes"] for s in studies.values())
     text = [
-        "## Do the papers' claims hold?\n",
+        f"## {CLAIMS}\n",
         f"{INTRO} {scenes} scenes for each model. {'' if all('count' in s for s in studies.values()) else OLDER}\n",
         anchors_found(studies),
         negatives_found(studies),

@@ -156,7 +156,7 @@ class Attention(ViewPage):
                 "layer": selection.layer,
                 "mode": "local" if selection.mode == "local" else "global",
                 "position": list(f.position),
-                "pixel": [selection.x, selection.y],
+                "pixel": list(looked.view.grid(selection.layer).centre(*f.position)),
                 "grid": list(looked.view.grid(selection.layer).shape),
                 "attention_to_itself": f.row.own,
                 "attends_most_to": {

@@ -129,7 +129,7 @@ class Negatives(ViewPage):
                 "layer": selection.layer,
                 "seed": selection.seed,
                 "position": list(q.position),
-                "pixel": [selection.x, selection.y],
+                "pixel": list(looked.view.grid(selection.layer).centre(*q.position)),
                 "positive": q.positive,
                 "negatives": "in-image" if q.generated is None else "generated",
                 "closer_than_the_positive": int((cosines > q.positive).sum()),

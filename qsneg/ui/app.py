@@ -29,6 +29,7 @@ from qsneg.ui.about import about
 from qsneg.ui.address import Address
 from qsneg.ui.compare import ComparePage, steps, subject
 from qsneg.ui.components import LINE, PRIVATE, STATIC, script, stored
+from qsneg.ui.compression import CompressedPage
 from qsneg.ui.controls import Controls
 from qsneg.ui.disk import DISK, Uploads
 from qsneg.ui.endpoints import Endpoints
@@ -84,7 +85,7 @@ class App:
             self.address = Address(self.visit, self.controls, tabs)
             cards.click(lambda: gr.Tabs(selected="about"), None, tabs, queue=False, **PRIVATE)
             first.select(lambda: "compare", None, self.visit.tab, queue=False, **PRIVATE)
-            demo.load(None, js=script("fold.js"), **PRIVATE)
+            demo.load(None, js=script("page.js"), **PRIVATE)
             self.wire()
             Endpoints(models, self.views).build()
         DISK.pin()
@@ -183,7 +184,7 @@ def main() -> None:
             css_paths=[STATIC / "app.css"],
             footer_links=["api", "settings"],
             run_history=False,
-            app_kwargs={"middleware": [Middleware(Sentences), Middleware(Uploads)]},
+            app_kwargs={"middleware": [Middleware(CompressedPage), Middleware(Sentences), Middleware(Uploads)]},
             max_file_size=limits.UPLOAD,
             mcp_server=has_mcp and os.environ.get("GRADIO_MCP_SERVER", "True").lower() == "true",
         )

@@ -108,7 +108,8 @@ def summary(comparison: Comparison) -> str:
         f"<b>{html.escape(title)}</b>, {width} × {height} pixels: {methods} in "
         f"{comparison.seconds:.2f} s on {html.escape(comparison.device)}. {comparison.note}"
     )
-    return f'<p class="summary{" wide" * comparison.is_wide}">{line.strip()}</p>'
+    shape = f"<style>#pages {{ --shape: {width / height:.4f}; }}</style>"  # room for the cards, before they are there
+    return f'{shape}<p class="summary{" wide" * comparison.is_wide}">{line.strip()}</p>'
 
 
 class Shown:

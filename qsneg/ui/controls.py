@@ -140,7 +140,7 @@ def thumbnails(examples: list[Example]) -> str:
         name = "Photographs" if example.index is None else "Drawn scenes"
         groups[name] = groups.get(name, "") + button
     shown = "".join(
-        f'<div><h4>{name}</h4><div class="thumbs">{buttons}</div></div>' for name, buttons in groups.items()
+        f'<div><h2>{name}</h2><div class="thumbs">{buttons}</div></div>' for name, buttons in groups.items()
     )
     rights = "".join(f"<li>{html.escape(f'{e.name}: {e.rights}')}</li>" for e in examples if e.path)
     return shown + f'<details class="rights"><summary>Whose photographs these are</summary><ul>{rights}</ul></details>'

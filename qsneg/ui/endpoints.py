@@ -8,12 +8,13 @@ from qsneg.bounds import ATTENTION_MODES
 from qsneg.pages import PAGES
 from qsneg.pages.page import Page
 from qsneg.pages.selection import Selection
-from qsneg.rendering import report, sample_pictures, sheets
+from qsneg.rendering import sample_pictures, sheets
 from qsneg.rendering.colormaps import title_of
 from qsneg.ui import limits
+from qsneg.ui.archive import archive
 from qsneg.ui.arguments import methods_of, text, whole
 from qsneg.ui.compare import Comparison, labelled, steps
-from qsneg.ui.components import FILES, MODEL, Choice, Picture, Whole, kept, stored
+from qsneg.ui.components import FILES, MODEL, Choice, Picture, Whole, stored
 from qsneg.ui.feature_cache import Views
 from qsneg.ui.selection import Subject, chosen
 
@@ -227,8 +228,8 @@ class Endpoints:
         line = f"qsneg, {name}, {family}, {width} by {height} pixels, layer {layer}"
         facts = {"family": family, "width": width, "height": height, "methods": files["summary.json"]}
         facts |= {"absent": looked.absent} if looked.absent else {}
-        archive = kept(report.zipped(files), f"qsneg-{name}-{family}-layer-{layer}.zip")
-        return stored(sheets.of_files(files, line), name, family, f"layer-{layer}"), facts, archive
+        made = archive(page, subject, looked, selection, files)
+        return stored(sheets.of_files(files, line), name, family, f"layer-{layer}"), facts, made
 
     def build(self) -> None:
         """Declare them; their components are not shown."""

@@ -26,9 +26,18 @@ def page(rows: list[Row]) -> str:
     """All rows of a page; those of a film under its slider."""
     body = "".join(map(row, rows))
     steps = next((r.steps for r in rows if r.steps), ())
-    return (
-        f'<div class="film" data-steps="{" ".join(map(str, steps))}">{transport(steps)}{body}</div>' if steps else body
-    )
+    if steps:
+        return f'<div class="film" data-steps="{" ".join(map(str, steps))}">{transport(steps)}{body}</div>'
+    return lookout(rows) + body
+
+
+def lookout(rows: list[Row]) -> str:
+    """The source and the query once more: on a phone they stay in sight while the maps scroll (static/app.css)."""
+    found = (panel for row in rows for panel in row.panels if panel.key == "source" and panel.under)
+    panel = next(found, None)
+    if panel is None:
+        return ""
+    return f'<div class="lookout">{stack(panel, layers(panel))}<p class="words">{panel.words}</p></div>'
 
 
 def row(row: Row) -> str:
@@ -91,7 +100,7 @@ def stack(panel: Panel, body: str) -> str:
                 f'data-y="{panel.aim[1]:g}" data-step="{panel.grid.stride}" data-width="{width}" data-height="{height}"'
             ),
         )
-    return f'<div class="stack{aim}" {attributes} style="aspect-ratio:{width}/{height}">{body}</div>'
+    return f'<div class="stack{aim}" {attributes} style="--ratio:{width / height:.4f}">{body}</div>'
 
 
 def layers(panel: Panel) -> str:

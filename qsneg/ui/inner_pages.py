@@ -10,11 +10,11 @@ import gradio as gr
 from qsneg.pages.controls import Control, InBrowser
 from qsneg.pages.page import Looked, Page
 from qsneg.pages.selection import SLOW, Selection
-from qsneg.rendering import report
 from qsneg.rendering.colormaps import title_of
 from qsneg.ui import figures, texts
+from qsneg.ui.archive import archive
 from qsneg.ui.arguments import numbers
-from qsneg.ui.components import AT_ONCE, LINE, PRIVATE, Message, Track, Whole, drawn, kept, script, sentence
+from qsneg.ui.components import AT_ONCE, LINE, PRIVATE, Message, Track, Whole, drawn, script, sentence
 from qsneg.ui.feature_cache import Views
 from qsneg.ui.line import Wish
 from qsneg.ui.own_weights import OWN
@@ -204,9 +204,8 @@ class InnerPage:
             raise gr.Error("There is nothing on this page yet.", print_exception=False)
         subject, selection = shown
         *_, seen = self.page.steps(self.views, subject)
-        files = self.page.files(self.page.look(seen, selection), selection)
-        words = filter(None, ("qsneg", self.page.name, subject.family, self.page.suffix(selection)))
-        return kept(report.zipped(files), "-".join(words) + ".zip")
+        looked = self.page.look(seen, selection)
+        return archive(self.page, subject, looked, selection, self.page.files(looked, selection))
 
     def wire(self, tooltips: str) -> None:
         """What happens when."""

@@ -190,7 +190,7 @@ def test_everything_on_a_page_can_be_downloaded(page, name):
     turn_to(page, name)
     with page.expect_download() as download:
         page.locator(".tabitem:visible .quiet").click()
-    assert download.value.suggested_filename.startswith(f"qsneg-{name}-day2sunset")
+    assert re.match(rf"qsneg-{name}-[\w-]+-256-day2sunset", download.value.suggested_filename)
     archive = zipfile.ZipFile(download.value.path())
     endings = {Path(n).suffix for n in archive.namelist()}
     assert {".png", ".npz", ".json"} <= endings and archive.testzip() is None

@@ -89,6 +89,12 @@ def test_endpoints_return_pictures_and_numbers(client, odd):
     assert facts["methods"]["cut"]["position"] == [2, 18] and len(facts["methods"]["cut"]["nearest"]["source"]) == 6
     summary = json.loads(zipfile.ZipFile(archive).read("summary.json"))
     assert summary == facts["methods"]
+    assert summary["cut"]["pixel"] == [72, 8]  # the middle of its patch, as the page says
+    origin = json.loads(zipfile.ZipFile(archive).read("origin.json"))
+    assert (origin["picture"], origin["working_size"], origin["family"]) == ("odd", 64, "day2sunset")
+    of_cut = origin["weights"]["cut"]
+    assert of_cut["file"] == "day2sunset/cut.safetensors" and len(of_cut["sha256"]) == 64 and of_cut["steps"] == 10
+    assert Path(archive).name == "qsneg-attention-odd-64-day2sunset-layer-12.zip"
     _, facts, archive = client.predict(
         picture=handle(odd), x=0, y=0, methods=["negcut"], size=64, seed=1, api_name="/negatives"
     )

@@ -1,2 +1,0 @@
-// On a phone the settings are folded at first.
-() => { if (innerWidth < 800) document.querySelector("#settings > button")?.click() }
