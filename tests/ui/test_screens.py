@@ -63,11 +63,11 @@ def test_the_source_stays_in_sight_on_a_phone(phone):
     turn_to(phone, "Attention")
     stack = phone.locator("#stage-attention .fig.negcut .stack").last
     stack.scroll_into_view_if_needed()
-    strip = phone.locator("#stage-attention .lookout")
-    box, below = strip.bounding_box(), stack.bounding_box()
-    assert box["y"] == 0 and box["height"] < 844 / 2 and strip.locator(".ring").count() == 1
+    lookout = phone.locator("#stage-attention .lookout")
+    box, below = lookout.bounding_box(), stack.bounding_box()
+    assert box["y"] == 0 and box["height"] < 844 / 2 and lookout.locator(".ring").count() == 1
     assert below["y"] < 844 and below["y"] + below["height"] > box["height"]  # a map in sight together with it
-    place = strip.locator(".stack").bounding_box()
+    place = lookout.locator(".stack").bounding_box()
     phone.mouse.click(place["x"] + 3, place["y"] + 3)
     phone.wait_for_selector("#stage-attention .lookout:has-text('row 1, column 1')")  # and the query is chosen on it
 
