@@ -16,7 +16,7 @@ from PIL import Image
 
 from qsneg import bit_depths, bounds, image_io
 from qsneg.bit_depths import Note, levels
-from qsneg.filesystem import existing_file, whole
+from qsneg.filesystem import Unusable, clause, existing_file, whole
 from qsneg.image_io import MAX_PIXELS, TooManyPixels
 
 ENDINGS = (".npy", ".tif", ".tiff")  # besides those of pictures
@@ -36,11 +36,10 @@ def read(path: Path | str, channels: int, white: float | None = None) -> tuple[n
     path = existing_file(path)
     try:
         values, declared = numbers(path)
+    except Unusable:
+        raise
     except (ValueError, OSError, MemoryError) as error:
-        if str(error).startswith("'"):
-            raise
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise ValueError(f"'{path}' cannot be read as a picture: {reason}.") from None
+        raise Unusable(path, f"cannot be read as a picture: {clause(error)}.") from None
     values = laid_out(values, channels, path)
     if values.dtype == np.uint8:
         declared = declared or (0, 255)
@@ -72,7 +71,7 @@ def numbers(path: Path) -> tuple[np.ndarray, tuple[float, float] | None]:
     if values.dtype.kind not in "uif" or values.ndim not in (2, 3) or not values.size:
         raise ValueError(f"it holds {'×'.join(map(str, values.shape))} of {values.dtype}, not H×W×C numbers")
     if values.size > MAX_PIXELS * bounds.MOST:
-        raise TooManyPixels(f"'{path}' cannot be read as a picture: it has {values.size / 1e6:.0f} million values.")
+        raise TooManyPixels(path, values.size // bounds.MOST, MAX_PIXELS)
     return np.asarray(values), None
 
 
@@ -101,9 +100,7 @@ def laid_out(values: np.ndarray, channels: int, path: Path) -> np.ndarray:
     if values.shape[0] in fits:
         return values.transpose(1, 2, 0)
     found = min(values.shape[0], values.shape[2])
-    raise ValueError(
-        f"'{path}' has {found} channels and {channels} are wanted: choose other --channels, or other files."
-    )
+    raise Unusable(path, f"has {found} channels and {channels} are wanted: choose other --channels, or other files.")
 
 
 def write(path: Path | str, values: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 from qsneg.config import ModelConfig, TrainConfig
 from qsneg.data import arrays, drawn_heights
 from qsneg.data.unpaired_arrays import UnpairedArrays
-from qsneg.image_io import filled, for_people
+from qsneg.image_io import TooManyPixels, filled, for_people
 from tests.conftest import run
 
 tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed: pip install tifffile")
@@ -128,3 +128,10 @@ def test_pairs_of_different_channels(tmp_path):
     for settings, words in ((dict(degrade=0.5), "--degrade"), (dict(squash=True), "--squash")):
         with pytest.raises(ValueError, match=words):
             UnpairedArrays(TrainConfig(data=str(tmp_path), crop=32, resize=40, **settings), ModelConfig(channels_a=1))
+
+
+def test_too_many_values_are_refused_by_the_kind_of_error(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", np.zeros((4, 4), np.float32))
+    monkeypatch.setattr(arrays, "MAX_PIXELS", 0)
+    with pytest.raises(TooManyPixels, match="a.npy' cannot be used: it has"):
+        arrays.read(tmp_path / "a.npy", 1)
