@@ -5,7 +5,7 @@ says what stands in for what a test cannot have: `<!-- test: tiny -->` for hours
 flags added to a command), `network` for other machines (an archive and a Hub on this one), `app` for an app that runs
 (one is started), `onnx` for an export (that is tests/sharing/test_onnx.py's), `installs` for an installation,
 `torchrun` for several processes (tests/training/test_processes.py's), `parsed` for a cluster
-(tests/bulk/test_cluster.py's): every flag and value is understood.
+(tests/bulk/test_cluster.py's): every flag and value is understood; `replicas` for copies of the app.
 """
 
 import re
@@ -196,7 +196,17 @@ def parsed(words: list[str]) -> None:
     COMMANDS[words[3]].make_context(words[3], words[4:])
 
 
-CHECKED = {"installs": installs, "torchrun": understood, "parsed": parsed}
+def replicas(words: list[str]) -> None:
+    """Copies of the app and a proxy are tests/ui/test_replicas.py's: files and flags are there."""
+    file = next(word for word in words if word.endswith(".py"))
+    assert set(re.findall(r"--[a-z]+", " ".join(words))) <= set(re.findall(r'"(--[a-z-]+)"', known(file)))
+
+
+def known(file: str) -> str:
+    return (ROOT / {"app.py": "qsneg/ui/app.py"}.get(file, file)).read_text()
+
+
+CHECKED = {"installs": installs, "torchrun": understood, "parsed": parsed, "replicas": replicas}
 
 
 def pass_through(_) -> bytes:

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 KINDS = 60  # different requests
+ENDPOINTS = ("translate", "translate", "compare", "compare", "anchors", "attention", "negatives", "draw")
 
 
 class Visit(NamedTuple):
@@ -40,6 +41,10 @@ def pictures() -> dict[str, bytes]:
     return found
 
 
+def endpoint_of(key: int) -> str:
+    return random.Random(f"endpoint {key}").choice(ENDPOINTS)
+
+
 class Visitor:
     """One client, with its own connection and its own uploads."""
 
@@ -54,9 +59,7 @@ class Visitor:
         picture = {"path": self.paths[key % len(self.paths)], "meta": {"_type": "gradio.FileData"}}
         family, size, x, y = "day2sunset", rng.choice([64, 72, 80]), rng.randrange(60), rng.randrange(60)
         methods = rng.sample(["cut", "qs-attn", "negcut"], rng.randint(1, 3))
-        endpoint = rng.choice(
-            ["translate", "translate", "compare", "compare", "anchors", "attention", "negatives", "draw"]
-        )
+        endpoint = endpoint_of(key)
         rest = methods, family, size, rng.choice([12, 16]), "global"
         values = {
             "translate": (picture, methods[0], family, size), "compare": (picture, methods, family, size),
@@ -76,20 +79,29 @@ class Visitor:
             kind, _, data = text.rpartition("event: ")[2].partition("\ndata: ")
             if kind != "complete":
                 return Visit(key, "", time.monotonic() - began, data[:300])
-            parts = [self.pixels(part) if isinstance(part, dict) and "path" in part else told(part)
-                     for part in json.loads(data)]  # fmt: skip
+            answer = json.loads(data)
+            above = heading(answer[1]["width"]) if endpoint == "compare" else 0
+            parts = [self.pixels(part, above) if isinstance(part, dict) and "path" in part else told(part)
+                     for part in answer]  # fmt: skip
             digest = hashlib.sha256("".join(parts).encode()).hexdigest()
             return Visit(key, digest, time.monotonic() - began)
         except (httpx.HTTPError, ValueError, KeyError) as error:
             return Visit(key, "", time.monotonic() - began, f"{type(error).__name__}: {error}"[:300])
 
-    def pixels(self, part: dict) -> str:
-        """The digest of a picture that was answered; of other files, the name."""
+    def pixels(self, part: dict, above: int) -> str:
+        """The digest of a picture that was answered, from the row `above` on; of other files, the name."""
         data = self.client.get(f"/gradio_api/file={part['path']}").raise_for_status().content
         if not part["path"].endswith(".png"):
             return part["orig_name"] or ""
         image = Image.open(io.BytesIO(data)).convert("RGB")
+        image = image.crop((0, above, *image.size))
         return hashlib.sha256(image.tobytes()).hexdigest()
+
+
+def heading(width: int) -> int:
+    """Rows of a comparison in which its seconds stand, see `qsneg.rendering.sheets.columns`."""
+    text = max(13, width // 18)
+    return max(8, width // 24) + text + text // 2
 
 
 def told(part) -> str:

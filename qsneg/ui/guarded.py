@@ -4,6 +4,7 @@ with Guarded(title="qsneg") as demo: ...
 demo.launch(app_kwargs={"middleware": [Middleware(Sentences)]})
 """
 
+import contextlib
 import errno
 import sys
 
@@ -20,6 +21,8 @@ NOT_TAKEN = "A value that was sent is none that can be set here: reload the page
 NO_FILE = "This is not a file that was uploaded here: send a JPEG, PNG or WebP file."
 GONE = "This file is no longer kept here: upload it again."
 NO_CALL = "This call is not understood: 'Use via API' at the foot of the page shows names and values."
+
+UNKNOWN = b'event: error\ndata: {"error": "Nothing is known of this event here: make the call again."}\n\n'
 
 
 class Guarded(gr.Blocks):
@@ -80,6 +83,10 @@ class Sentences:
                 return
             print(f"Not understood: {scope['method']} {scope['path']!r:.100} ({type(error).__name__})", file=sys.stderr)
             is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-            if not begun:
+            if begun:  # a stream, such as of an event that another copy of the app knows
+                with contextlib.suppress(Exception):
+                    body = UNKNOWN if "/call/" in scope["path"] else b""
+                    await send({"type": "http.response.body", "body": body, "more_body": False})
+            else:
                 answer = JSONResponse({"error": FULL}, 507) if is_full else JSONResponse({"error": NO_CALL}, 400)
                 await answer(scope, receive, send)
