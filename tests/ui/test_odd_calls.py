@@ -68,7 +68,7 @@ def test_each_argument_is_told_by_its_name(served):
     nan = float("nan")
     assert served.call("attention", p, nan, 0, *usual, 6, 2) == "The column x must be a whole number, not nan."
     assert served.call("attention", p, 0, 0, *usual, 6.5, 2).startswith("The number of neighbours must be")
-    assert "seed must lie between 0" in served.call("negatives", p, 0, 0, *usual, -1)
+    assert "seed must be a whole number from 0" in served.call("negatives", p, 0, 0, *usual, -1)
     assert served.call("negatives", p, 0, 0, *usual, "3") == "The seed must be a whole number, not 3."
     assert served.call("draw", 1.5, 64) == "The index must be a whole number from 0 to 999999, not 1.5."
     assert served.call("translate", p, "cut", "day2sunset", True).endswith("from 64 to 2048, not true.")
