@@ -70,7 +70,9 @@ def values(rng: random.Random, shape: tuple, dtype: str) -> np.ndarray:
     if dtype.startswith("f"):
         made = draws.normal(size=shape) * rng.choice([1, 1e-30, 255, 1e30])
         made.flat[0] = rng.choice([0, np.nan, np.inf, -np.inf, 1])
-        return (np.full(shape, rng.choice([0, 1, -5, np.nan])) if rng.random() < 0.2 else made).astype(dtype)
+        made = np.full(shape, rng.choice([0, 1, -5, np.nan])) if rng.random() < 0.2 else made
+        with np.errstate(over="ignore"):
+            return made.astype(dtype)
     least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
     ranges = (least, most), (max(least, 0), min(most, 4095)), (7, 7), (max(least, -1000), min(most, 3000))
     low, high = rng.choice(ranges)
