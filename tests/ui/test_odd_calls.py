@@ -1,8 +1,11 @@
 """Calls of the endpoints that nobody should make: each ends in one sentence, and the server logs no traceback."""
 
+import json
+
 import pytest
 
 from qsneg.ui.arguments import in_words, methods_of, numbers, text, whole
+from qsneg.ui.guarded import HALF, Sentences
 from tests.odd_calls import OddCalls
 
 
@@ -35,6 +38,30 @@ def test_events_bring_their_numbers():
             numbers(event, "x", "y")
     with pytest.raises(ValueError, match="without its numbers index"):
         numbers(event, "index")
+
+
+def test_half_a_character_is_refused():
+    """gradio's queue would stumble over such a session's name for good."""
+    for name, is_half in (("\ud800", True), ("a\udc00b", True), ("\ud83d\ude00", False), ("🐎ä", False)):
+        assert bool(HALF.search(json.dumps({"session_hash": name}).encode())) == is_half
+
+    async def queue(scope, receive, send):
+        await receive()
+
+    async def answered(text):
+        said, body = [], json.dumps({"session_hash": text}).encode()
+
+        async def receive():
+            return {"type": "http.request", "body": body}
+
+        async def send(message):
+            said.append(message)
+
+        await Sentences(queue)({"type": "http", "method": "POST", "path": "/", "headers": []}, receive, send)
+        return [message.get("status") for message in said]
+
+    anyio = pytest.importorskip("anyio")
+    assert anyio.run(answered, "\ud800") == [400, None] and anyio.run(answered, "🐎") == []
 
 
 class Served:
