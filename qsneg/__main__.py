@@ -27,9 +27,8 @@ def train(
     """Train a model; --resume continues a run that was stopped, or one that is finished with more --steps."""
     from qsneg.training.start import start
 
-    for name in ("layers", "attention_layers"):
-        if fields.get(name):
-            fields[name] = command_line.numbers(fields[name])
+    for name in filter(fields.get, ("layers", "attention_layers")):
+        fields[name] = command_line.numbers(fields[name])
     given = fields | {"data": data, "method": method, "preset": preset}
     start(out, resume, {name: value for name, value in given.items() if value is not None})
 
@@ -338,17 +337,15 @@ def bench(
 ):
     """Time training steps and translation against a plain float32 version, both in one run."""
     from qsneg.evaluation import folder_speed, speed, together
+    from qsneg.pages.speed import bench_pages
 
     if communication:
         together.bench_communication(size, width, rounds, device, precision)
     elif folder:
         folder_speed.bench_folder(size, width, rounds, device, precision)
     elif inspection:
-        from qsneg.pages.speed import bench_pages
-
-        used = "float32" if precision == "auto" else precision
-        speed.bench_click(device=device, precision=used)
-        bench_pages(device=device, precision=used)
+        for measure in (speed.bench_click, bench_pages):
+            measure(device=device, precision="float32" if precision == "auto" else precision)
         speed.bench_entropy(device=device)
     else:
         speed.bench(size, width, rounds, device, profile, precision)

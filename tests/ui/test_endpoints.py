@@ -106,11 +106,11 @@ def test_endpoints_return_pictures_and_numbers(client, odd):
 
 
 @pytest.mark.parametrize("name, wrong, words", [
-    ("/anchors", {"layer": 13}, "no layer 13"), ("/anchors", {"number": -1}, "number of anchors"),
+    ("/anchors", {"layer": 13}, "no layer 13"), ("/anchors", {"number": -1}, "number of places"),
     ("/attention", {"mode": "near"}, "Unknown attention mode"), ("/negatives", {"seed": -1}, "seed"),
     ("/negatives", {"gamma": 9}, "γ of hDCE"),
     ("/negatives", {"methods": ["pix2pix"]}, "pix2pix"), ("/attention", {"picture": None}, "no picture"),
-    ("/attention", {"x": "left"}, "whole numbers"),
+    ("/attention", {"x": "left"}, "must be a whole number"),
 ])  # fmt: skip
 def test_errors_of_looking_are_one_sentence(client, odd, name, wrong, words):
     with pytest.raises(Exception) as error:
