@@ -105,7 +105,7 @@ def test_the_keyboard_moves_the_query(page):
     field.fill("9999")  # beyond the picture: its edge
     field.press("Enter")
     page.wait_for_function(
-        "document.querySelector('#stage-attention .fig.source .words').innerText.includes('row 101,')"
+        "document.querySelector('#stage-attention .fig.source .words').innerText.includes('row 63,')"
     )
 
 
@@ -140,7 +140,7 @@ def test_heat_maps_are_png_with_a_pixel_per_position(page):
     assert over.get_attribute("src").startswith("data:image/png")
     assert over.evaluate("e => [e.naturalWidth, e.naturalHeight, getComputedStyle(e).imageRendering]") == [
         65,  # 256 pixels from the middle of one cell: the last reaches over the edge
-        103,
+        65,
         "pixelated",
     ]
 
