@@ -59,7 +59,7 @@ def test_a_panorama_in_the_browser(page, tmp_path):
     page.locator("#picture input[type=file]").first.set_input_files(tmp_path / "panorama.png")
     page.wait_for_selector("#picture img")
     page.locator("#go").click()
-    page.wait_for_selector(".summary:has-text('2048 × 256')", timeout=120000)
+    page.wait_for_selector(".summary:has-text('1600 × 200')", timeout=120000)
     boxes = [page.locator(f".card.{key} img").first.bounding_box() for key in ("source", "cut", "qs-attn", "negcut")]
     assert all(box["height"] > 100 and box["x"] + box["width"] <= 1440 for box in boxes)
     assert [box["y"] for box in boxes] == sorted({box["y"] for box in boxes})  # each below the one before

@@ -4,7 +4,7 @@
 const OURS = ["family", "example", "tab", "methods", "size", "at"];
 const asks = (query) => OURS.some((name) => new URLSearchParams(query).has(name));
 const page = (query) => new URLSearchParams(query).get("tab") ?? "compare";
-let restoring = asks(location.search);
+let restoring = asks(location.search), shown = location.search;
 watch("value", () => requestAnimationFrame(() => {
   const query = element.querySelector("[data-query]")?.dataset.query;
   if (!query) return;
@@ -12,8 +12,9 @@ watch("value", () => requestAnimationFrame(() => {
   if (address === location.search) { restoring = false; return; }
   if (restoring) return;  // what is there first is not what the address asks for
   history[page(address) === page(location.search) ? "replaceState" : "pushState"](null, "", address);
+  shown = location.search;
 }));
-addEventListener("popstate", () => location.reload());
+addEventListener("popstate", () => { if (location.search !== shown) location.reload(); });  // not for a place in the page
 if (restoring) {
   const press = () => {
     const button = document.querySelector("#restore");
