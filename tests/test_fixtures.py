@@ -9,7 +9,9 @@ import torch
 from tests.check_fixture import main
 from tests.conftest import lively
 
-FOLDERS = sorted(p.parent for p in (Path(__file__).parent / "fixtures").glob("*/expected.npz") if p.parent.name != "before")
+FOLDERS = sorted(
+    p.parent for p in (Path(__file__).parent / "fixtures").glob("*/expected.npz") if p.parent.name != "before"
+)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
