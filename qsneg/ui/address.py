@@ -105,7 +105,7 @@ class Address:
         if example:
             values[controls.picture] = stored(example.picture(), example.file_name)
         elif wanted.example == UPLOAD:
-            values |= controls.messages[0].refused(GONE)
+            values |= controls.gone.refused(GONE)
         if wanted.family:
             methods, note = controls.set_family(wanted.family, list(wanted.methods), own)
             values |= {controls.family: wanted.family, controls.methods: methods, controls.family_note: note}
@@ -119,7 +119,7 @@ class Address:
         visit, c = self.visit, self.controls
         moved = [visit.subject.change, visit.tab.change, *filled]
         gr.on(moved, self.write, [visit.subject, visit.selection, visit.tab], self.place, **AT_ONCE)
-        outputs = [visit.selection, visit.tab, self.tabs, c.picture, c.messages[0].place, c.family, c.methods]
+        outputs = [visit.selection, visit.tab, self.tabs, c.picture, c.gone.place, c.family, c.methods]
         outputs += [c.family_note, c.size]
         inputs, hidden = [self.asked, visit.own], dict(show_progress="hidden")
         return self.button.click(

@@ -27,6 +27,7 @@ class Controls:
         look = dict(label="Picture", height=190, buttons=[], elem_id="picture", alt_text="The picture to translate")
         self.picture = Picture(picture, sources=["upload", "clipboard", "webcam"], **look, **FILES)
         self.message("picture", refusal)
+        self.gone = Message()  # an address's picture that is not to be had: said until another is chosen
         thumbs = thumbnails(self.examples)
         self.thumbnails = gr.HTML(thumbs, js_on_load=script("choose.js"), elem_id="examples")
         with gr.Accordion("Settings", elem_id="settings"):
@@ -126,6 +127,8 @@ class Controls:
         hidden = PRIVATE | dict(show_progress="hidden")
         self.stop.click(self.leave_off, self.visit.wish, self.idle_parts(), **AT_ONCE)
         self.picture.upload(self.check, self.picture, self.messages[0].place, **hidden)
+        for other in (self.picture.upload, self.picture.clear, self.thumbnails.select):
+            other(self.gone.cleared, None, self.gone.place, **hidden)
         inputs = [self.family, self.methods, self.visit.own]
         self.family.input(self.set_family, inputs, [self.methods, self.family_note], **hidden)
 
