@@ -2,11 +2,9 @@
 
 import base64
 import hashlib
-import http.server
 import json
 import os
 import sys
-import threading
 from collections import Counter
 from typing import NamedTuple
 from unittest import mock
@@ -19,6 +17,7 @@ from typer.testing import CliRunner
 from qsneg.__main__ import main
 from qsneg.config import ModelConfig
 from qsneg.weights import Weights, save
+from tests.stand_in import StandIn, served
 
 torch.set_num_threads(1)  # tiny networks are no faster on more, and the same everywhere
 os.environ["OMP_NUM_THREADS"] = "1"  # of what tests start
@@ -81,21 +80,12 @@ COMMIT = "1" * 40
 TOKEN = "hf_test"
 
 
-class Hub(http.server.BaseHTTPRequestHandler):
+class Hub(StandIn):
     """What the Hub answers: make a repository, take files (large ones apart), give them out; `files` by repository."""
 
     files: dict[str, dict[str, bytes]] = {}
     stored: dict[str, bytes] = {}  # large files by digest
     commits: Counter = Counter()
-
-    def say(self, status: int = 200, body: object = b"", **headers):
-        body = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
     def do_POST(self):
         address = f"http://127.0.0.1:{self.server.server_port}"
@@ -155,16 +145,11 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
-    def log_message(self, *args):
-        pass
-
 
 @pytest.fixture(scope="session")
 def hub_server():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with served(Hub) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture

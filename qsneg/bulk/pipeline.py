@@ -27,7 +27,9 @@ from qsneg.image_io import NOTE, read, resize_short, to_bytes
 from qsneg.memory_limits import TooLarge, check_fits
 from qsneg.translate import MARGIN, Translator
 
-BATCH = {"cuda": 8}  # pictures that go through the network together; elsewhere one: it measured no faster with more
+BATCH = {"cuda": 8}  # pictures that go through the network together; elsewhere one (more is not measured yet)
+    "cuda": 8
+}  # pictures that go through the network together; elsewhere one; what more would give is not measured yet
 LARGE = 4_000_000
 THREADS = min(16, os.cpu_count() or 1)
 
@@ -64,7 +66,7 @@ def translated(
     Args:
         save: writes a picture to a path; raises ValueError if it cannot be.
         size, margin, white: as in `Translator.translate`.
-        batch: how many of equal size are translated together; 0: as many as measured fastest.
+        batch: how many of equal size are translated together; 0: those of BATCH.
         tile: translate in tiles; otherwise only what would not fit in memory.
     """
     batch = batch or BATCH.get(translator.device.type, 1)

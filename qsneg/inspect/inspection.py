@@ -218,11 +218,19 @@ def contrast(view: View, layer: int, negatives: Tensor, positions: Tensor | None
     length, tau = view.map(layer).shape[2:].numel(), view.config.temperature
     similarity, loss = negatives.new_empty(2, length)
     for (at, query), (_, key) in zip(view.blocks(layer, "result"), view.blocks(layer, "source")):  # n×K each
-        positive = (query * key).sum(-1)
-        others = query @ negatives.T  # n×M
-        if positions is not None:
-            own = positions[None] == torch.arange(at.start, at.stop, device=view.device)[:, None]
-            others = others.masked_fill(own, MASKED)
-        logits = torch.cat([positive[:, None], others], dim=1) / tau
-        similarity[at], loss[at] = positive, logits.logsumexp(1) - logits[:, 0]
+        index = torch.arange(at.start, at.stop, device=view.device)
+        similarity[at], loss[at] = against(query, key, index, negatives, positions, tau)
     return similarity, loss
+
+
+def against(
+    query: Tensor, key: Tensor, index: Tensor, negatives: Tensor, positions: Tensor | None, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """Similarities to positives n×K and contrastive losses, n each, of queries n×K at row-major positions n, under
+    negatives M×K; `positions` M are those of negatives in the picture, None of generated ones."""
+    positive = (query * key).sum(-1)
+    others = query @ negatives.T  # n×M
+    if positions is not None:
+        others = others.masked_fill(positions[None] == index[:, None], MASKED)
+    logits = torch.cat([positive[:, None], others], dim=1) / temperature
+    return positive, logits.logsumexp(1) - logits[:, 0]

@@ -20,8 +20,7 @@ from torch import Tensor
 from qsneg.bounds import check_mode
 from qsneg.image_io import to_tensor
 from qsneg.inspect.features import BLOCK, View
-from qsneg.inspect.inspection import compared, how_many
-from qsneg.losses import MASKED
+from qsneg.inspect.inspection import against, compared, how_many
 from qsneg.memory_limits import MIN_SIDE
 from qsneg.networks import tokens
 
@@ -63,11 +62,7 @@ class Rivals:
 
     def losses(self, query: Tensor, key: Tensor, index: Tensor, temperature: float) -> Tensor:
         """The contrastive losses of queries m×K at row-major positions m, with positives m×K."""
-        others = query @ self.keys.T  # m×n
-        if self.at is not None:
-            others = others.masked_fill(self.at[None] == index[:, None], MASKED)
-        logits = torch.cat([(query * key).sum(-1, keepdim=True), others], dim=1) / temperature
-        return logits.logsumexp(1) - logits[:, 0]
+        return against(query, key, index, self.keys, self.at, temperature)[1]
 
 
 def what_if(

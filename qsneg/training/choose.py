@@ -38,8 +38,7 @@ def choose(run: Path | str, device: str = "auto", progress: bool = True) -> list
     with alone(trainer.out):
         trainer.validation, trainer.history = validation, []
         for step, path in tqdm(kept.items(), disable=not progress, unit="file"):
-            figures = validation.measure(Translator(load(path), trainer.device).as_shown)
-            trainer.history.append({"step": step} | {name: round(value, 4) for name, value in figures.items()})
+            trainer.evaluate(step, Translator(load(path), trainer.device).as_shown)
         trainer.evaluate()
         trainer.save()
         best, target = trainer.best(), trainer.out / "best.safetensors"

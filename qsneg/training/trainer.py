@@ -30,8 +30,8 @@ from qsneg.config import DRAWN, LOSS_WEIGHTS, ModelConfig, TrainConfig
 from qsneg.data.unpaired import Unpaired
 from qsneg.data.unpaired_arrays import UnpairedArrays
 from qsneg.filesystem import Unwritable, output_folder
+from qsneg.metrics.score import Translate
 from qsneg.training import checkpoint, cuda_graph
-from qsneg.training.cuda_graph import RecordedStep
 from qsneg.training.lock import alone
 from qsneg.training.processes import Lost, Processes
 from qsneg.training.records import Metrics, Records
@@ -81,7 +81,7 @@ class Trainer:
         }
         self.skipped = {name: torch.zeros((), device=self.device) for name in self.groups}
         self.in_a_row = {name: torch.zeros((), device=self.device) for name in self.groups}
-        self.recorded: RecordedStep | None = None
+        self.recorded: cuda_graph.RecordedStep | None = None
         self.step, self.seconds, self.broken, self.history = 0, 0.0, [], []
         self.metrics, self.validation = Metrics(self.out / "metrics.jsonl"), None
         self.stages: list[dict] = []  # before settings changed on resuming: {"steps", "train_config", "loss_weights"}
@@ -137,7 +137,7 @@ class Trainer:
         if self.recorded is None:
             generator = self.method.draws.generator
             step = functools.partial(self.method.step, update=self.update)
-            self.recorded = RecordedStep(step, list(self.optimisers.values()), generator)
+            self.recorded = cuda_graph.RecordedStep(step, list(self.optimisers.values()), generator)
         self.recorded.set_rates(list(rates.values()))
         return self.recorded(x, y)
 
@@ -235,14 +235,14 @@ class Trainer:
         """B×3×H×W as people see it: by the averaged generator, with a mirrored margin, in float32."""
         return Translator(Weights(self.model, self.average.module["generator"], None), self.device).as_shown(x)
 
-    def evaluate(self) -> dict[str, float]:
-        """The figures on validation pictures now, kept for the card."""
+    def evaluate(self, step: int | None = None, translate: Translate | None = None) -> dict[str, float]:
+        """The figures on validation pictures now, or of another step's translations; kept for the card."""
         if not self.model.rgb:
             return {}  # the figures are those of RGB pictures
         self.validation = self.validation or Validation(self.config.data)
-        result = self.validation.measure(self.translate)
+        result = self.validation.measure(translate or self.translate)
         if result:
-            self.history.append({"step": self.step} | {k: round(v, 4) for k, v in result.items()})
+            self.history.append({"step": step or self.step} | {k: round(v, 4) for k, v in result.items()})
         return result
 
     def run(self, progress: bool = True, stop_at: int | None = None) -> None:

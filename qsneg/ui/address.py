@@ -8,6 +8,7 @@ refused in one sentence by the page that it is for.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs, urlencode
@@ -85,8 +86,12 @@ class Address:
         self.visit, self.controls, self.tabs = visit, controls, tabs
         self.place = gr.HTML(visible="hidden", js_on_load=script("address.js"), elem_id="address")
         self.asked, self.button = gr.Textbox(visible="hidden"), gr.Button(visible="hidden", elem_id="restore")
-        sources = controls.models.sources
-        self.examples = {sources.read(stored(e.picture(), e.file_name)).digest: e.file_name for e in controls.examples}
+
+    @functools.cached_property
+    def examples(self) -> dict[str, str]:
+        """The examples' names by the digests of their files; not made before an address asks."""
+        read = self.controls.models.sources.read
+        return {read(stored(e.picture(), e.file_name)).digest: e.file_name for e in self.controls.examples}
 
     def write(self, subject: Subject | None, selection: Selection, tab: str) -> str | dict:
         """The address of what is looked at, for the browser."""

@@ -63,8 +63,9 @@ class App:
         except Refused as refusal:
             refused = refusal
         with Guarded(title="qsneg: three image translators", fill_width=True, delete_cache=(3600, 86400)) as demo:
-            found = comparison and judge(self.views, subject(models, picture, comparison))
-            self.visit = Visit(comparison and subject(models, picture, comparison), models.own.close)
+            first_look = comparison and subject(models, picture, comparison)
+            found = first_look and judge(self.views, first_look)
+            self.visit = Visit(first_look, models.own.close)
             with gr.Row(elem_id="top"):
                 gr.HTML(texts.header(describe(models.device)))
                 cards = gr.Button("Model cards", size="sm", elem_id="to-cards", scale=0, min_width=110)

@@ -1,27 +1,18 @@
 """A stand-in for S3: what its interface answers to pyarrow, from memory."""
 
-import http.server
-import threading
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from xml.sax.saxutils import escape
 
+from tests.stand_in import StandIn, served
 
-class Bucket(http.server.BaseHTTPRequestHandler):
+
+class Bucket(StandIn):
     protocol_version = "HTTP/1.1"
     objects: dict[str, bytes] = {}  # by bucket/key
     parts: dict[str, dict[int, bytes]] = {}  # of uploads in several parts
-
-    def say(self, status: int = 200, body: bytes | str = b"", **headers) -> None:
-        body = body.encode() if isinstance(body, str) else body
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
     def asked(self) -> tuple[str, dict[str, str], bytes]:
         url = urllib.parse.urlsplit(self.path)
@@ -84,9 +75,6 @@ class Bucket(http.server.BaseHTTPRequestHandler):
         self.objects.pop(path, None)
         self.say(204)
 
-    def log_message(self, *args) -> None:
-        pass
-
 
 def unchunked(body: bytes) -> bytes:
     """What is in a body sent as chunks with signatures or checksums: "<hex length>[;…]\\r\\n<data>\\r\\n"."""
@@ -103,9 +91,5 @@ def unchunked(body: bytes) -> bytes:
 @contextmanager
 def bucket() -> Iterator[str]:
     """Runs the stand-in; gives the address of a bucket, to whose end a key and "?" + `query` are put."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield f"?endpoint_override=127.0.0.1:{server.server_port}&scheme=http&region=us-east-1"
-    finally:
-        server.shutdown()
+    with served(Bucket) as port:
+        yield f"?endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1"
