@@ -28,8 +28,6 @@ from qsneg.memory_limits import TooLarge, check_fits
 from qsneg.translate import MARGIN, Translator
 
 BATCH = {"cuda": 8}  # pictures that go through the network together; elsewhere one (more is not measured yet)
-    "cuda": 8
-}  # pictures that go through the network together; elsewhere one; what more would give is not measured yet
 LARGE = 4_000_000
 THREADS = min(16, os.cpu_count() or 1)
 
