@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("data", "inspect", "bulk", "rendering", "metrics", "training", "evaluation", "sharing", "pages", "ui")
+FOLDERS = (
+    "data", "inspect", "bulk", "rendering", "metrics", "training", "evaluation", "sharing", "pages", "learning", "ui",
+)  # fmt: skip
 FILES = {}  # by the module's name
 for file in sorted((ROOT / "qsneg").rglob("*.py")):
     parts = file.relative_to(ROOT).with_suffix("").parts

@@ -11,6 +11,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
@@ -44,9 +45,19 @@ def unpack(archive: Path | str, folder: Path | str, layout: dict[str, str] = PLA
         ValueError: one sentence, if it is not to be trusted, does not fit on the disk or lacks the wanted folders.
     """
     archive, folder = Path(archive), Path(folder)
+    extract(archive, folder, lambda infos: choose(archive, infos, layout), progress)
+
+
+def extract(archive: Path, folder: Path, chosen: Callable[[list], dict], progress: bool = True) -> None:
+    """Unpack what `chosen` names into an empty folder: places in it and entries, of a list of all entries.
+
+    Raises:
+        Damaged: if it is no zip archive, or a checksum (CRC-32) in it is wrong.
+        ValueError: one sentence, if it does not fit on the disk or cannot be read; and as `chosen`.
+    """
     try:
         with zipfile.ZipFile(archive) as file:
-            members = choose(archive, file.infolist(), layout)
+            members = chosen(file.infolist())
             room(folder, sum(info.file_size for info in members.values()))
             for place, info in tqdm(members.items(), desc=f"unpack {archive.name}", unit="file", disable=not progress):
                 target = folder / place
@@ -57,7 +68,7 @@ def unpack(archive: Path | str, folder: Path | str, layout: dict[str, str] = PLA
                     while chunk := packed.read(1 << 20):
                         write(out, chunk, target)
     except DAMAGE as error:
-        raise Damaged(f"'{archive}' is no whole zip archive ({clause(error)}): fetch it again.") from None
+        raise Damaged(f"'{archive}' is no whole zip archive ({clause(error)}): fetch it again.") from error
     except (NotImplementedError, RuntimeError) as error:
         raise ValueError(f"'{archive}' is packed in a way that cannot be read ({clause(error)}).") from None
 

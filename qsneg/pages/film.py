@@ -64,12 +64,17 @@ def load(folder: Path, methods: list[str]) -> dict[str, Recorded]:
 @functools.lru_cache(maxsize=16)
 def _load(path: Path, changed: int) -> Recorded:
     with np.load(path / "film.npz") as file:
-        a = {name: file[name] for name in file.files}
-    logs = log_entropy(a)
-    anchors = np.stack(np.unravel_index(a["anchors"].astype(np.int64), tuple(a["grid"])), axis=-1)
-    steps = a["steps"].tolist()
+        return recorded(path, {name: file[name] for name in file.files})
+
+
+def recorded(path: Path, arrays: dict[str, np.ndarray]) -> Recorded:
+    """A film by its folder and what `qsneg.training.film.gathered` gives."""
+    anchors = np.unravel_index(arrays["anchors"].astype(np.int64), tuple(arrays["grid"]))
+    steps = arrays["steps"].tolist()
     strips = [(path / f"{step:07d}.webp").read_bytes() for step in steps]
-    return Recorded(steps, a["layers"].tolist(), logs, anchors, strips, (path / "source.webp").read_bytes())
+    source = (path / "source.webp").read_bytes()
+    layers = arrays["layers"].tolist()
+    return Recorded(steps, layers, log_entropy(arrays), np.stack(anchors, axis=-1), strips, source)
 
 
 class Film(Page):

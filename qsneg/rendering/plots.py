@@ -165,3 +165,24 @@ def scatter(points: dict[str, np.ndarray], key: str) -> str:
         "component</text>"
     )
     return svg(side + 20, drawn, "Principal components of query, positive and negatives")
+
+
+def curves(lines: dict[str, Sequence[tuple[float, float]]], last: float, label: str) -> str:
+    """Values over steps, one line per method in its colour, from step 0 to `last`; the vertical axis begins at 0."""
+    left, right, top, bottom = 30, WIDTH - 6, 8, 116
+    high = max([v for points in lines.values() for _, v in points], default=1.0) or 1.0
+    drawn = ""
+    for share in (0, 0.5, 1):
+        y = bottom - share * (bottom - top)
+        drawn += (
+            f'<path d="M{left} {y:.1f}H{right}" stroke="currentColor" stroke-opacity=".15"/><text x="{left - 4}" '
+            f'y="{y + 4:.1f}" text-anchor="end" opacity=".8">{number(share * high)}</text>'
+        )
+    for key, points in lines.items():
+        places = [(left + x / max(last, 1) * (right - left), bottom - y / high * (bottom - top)) for x, y in points]
+        data = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+        look = f'fill="none" stroke="{colour_of(key)}" stroke-width="1.8" stroke-linejoin="round"'
+        drawn += f'<path d="M{data}" {look}/>' if len(places) > 1 else ""
+        drawn += f'<path d="{circles(places[-1:], 2.6)}" fill="{colour_of(key)}"/>'
+    ticks = [(n / 2, f"{n * last / 2:,.0f}") for n in range(3)]
+    return svg(bottom + 34, drawn + axis(bottom, left, right, ticks, "step"), label)

@@ -90,6 +90,22 @@ class Dots(Mark):
 
 
 @dataclass(frozen=True)
+class Trails(Mark):
+    """Where positions were at T times, T×N×2, the last of them now: lines from place to place, older ones thinner."""
+
+    positions: np.ndarray
+
+    def shapes(self, grid: Grid) -> list[Shape]:
+        u, drawn, moves = unit(grid), [], list(zip(self.positions[:-1], self.positions[1:]))
+        for colour, extra in ((INK, 1.0), (PAPER, 0.0)):
+            for number, (start, end) in enumerate(moves, 1):
+                moved = (start != end).any(1)
+                width = u * (0.4 + 0.9 * number / len(moves) + extra)
+                drawn.append(lines(centres(grid, start[moved]), centres(grid, end[moved]), colour, width))
+        return drawn
+
+
+@dataclass(frozen=True)
 class Values(Mark):
     """Dots in the colours of a map, by their values 0…1; the highest on top."""
 

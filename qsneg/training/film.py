@@ -12,6 +12,8 @@ frame (`0000500.webp`), the strip of sources (`source.webp`), and `film.npz`:
     anchors        S×P×2×N    positions in row-major order, most significant first
     grid           2          H, W
 
+A strip of four pictures of one's own, put beside the folder before training as `film-source.webp`, is filmed instead.
+
     python -m qsneg train horse2zebra-drawn --method cut --preset debug --out runs/debug && ls runs/debug/film
 """
 
@@ -52,11 +54,11 @@ class Film:
                 f"The film shows layers {' and '.join(map(str, LAYERS))}, and these are less deep: add --no-film."
             )
         self.folder.mkdir(parents=True, exist_ok=True)
-        source = self.folder / "source.webp"
+        source, given = self.folder / "source.webp", self.folder.with_name(f"{self.folder.name}-source.webp")
         if source.is_file():
             self.images = cut(read(source))
         else:
-            self.images = pictures()
+            self.images = cut(read(given)) if given.is_file() else pictures()
             with whole(source) as part:
                 strip(self.images).save(part, "WEBP", lossless=True)
 
@@ -82,23 +84,34 @@ class Film:
 
 def gather(folder: Path) -> None:
     """Put the frames recorded so far in a film's folder into its film.npz (see the module's docstring)."""
+    arrays = gathered(folder)
+    with whole(folder / "film.npz") as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def gathered(folder: Path) -> dict[str, np.ndarray]:
+    """The frames recorded so far, as film.npz holds them.
+
+    Raises:
+        ValueError: if there are none.
+    """
     frames = sorted(folder.glob("[0-9]*.npz"))
     arrays = [dict(np.load(f)) for f in frames]
+    if not arrays:
+        raise ValueError(f"'{folder}' has no frames of a film yet.")
     logs = np.stack([a["log_entropy"] for a in arrays])  # S×P×2×L
     low, high = logs.min(-1), logs.max(-1)
     below = (high[..., None] - logs) / np.maximum(high - low, 1e-9)[..., None]  # 0 at the highest, 1 at the lowest
     layers, side = LAYERS[: logs.shape[2]], SIZE // 4
-    with whole(folder / "film.npz") as part, part.open("wb") as file:
-        np.savez_compressed(
-            file,
-            steps=np.array([int(f.stem) for f in frames]),
-            layers=np.array(layers),
-            low=low,
-            high=high,
-            below=(np.sqrt(below) * 255).round().astype(np.uint8).reshape(*logs.shape[:3], side, side),
-            anchors=np.stack([a["anchors"] for a in arrays]),
-            grid=np.array([side, side]),
-        )
+    return dict(
+        steps=np.array([int(f.stem) for f in frames]),
+        layers=np.array(layers),
+        low=low,
+        high=high,
+        below=(np.sqrt(below) * 255).round().astype(np.uint8).reshape(*logs.shape[:3], side, side),
+        anchors=np.stack([a["anchors"] for a in arrays]),
+        grid=np.array([side, side]),
+    )
 
 
 def log_entropy(film: dict[str, np.ndarray]) -> np.ndarray:

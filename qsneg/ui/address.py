@@ -52,8 +52,8 @@ def written(subject: Subject, selection: Selection, page: str, example: str) -> 
     return "?" + urlencode({k: v for k, v in values.items() if v != ""}, safe=",")
 
 
-def read(address: str, families: dict[str, list[str]]) -> Wanted:
-    """What an address asks for."""
+def read(address: str, families: dict[str, list[str]], others: tuple[str, ...] = ()) -> Wanted:
+    """What an address asks for; `others` are pages besides those that look inside."""
     found = {name: values[-1] for name, values in parse_qs(address[:LONGEST].lstrip("?")).items()}
     selection = chosen()
     for name, usual in FIELDS.items():
@@ -70,7 +70,7 @@ def read(address: str, families: dict[str, list[str]]) -> Wanted:
         methods,
         int(size) if is_whole(size) and int(size) in limits.OFFERED else None,
         found.get("example", ""),
-        page if page in PAGES else COMPARE,
+        page if page in (*PAGES, *others) else COMPARE,
         selection,
     )
 
@@ -82,8 +82,8 @@ def is_whole(text: str) -> bool:
 class Address:
     """Its components: where the browser finds the address to show, and what it presses when it has one to restore."""
 
-    def __init__(self, visit: Visit, controls: Controls, tabs: gr.Tabs):
-        self.visit, self.controls, self.tabs = visit, controls, tabs
+    def __init__(self, visit: Visit, controls: Controls, tabs: gr.Tabs, others: tuple[str, ...] = ()):
+        self.visit, self.controls, self.tabs, self.others = visit, controls, tabs, others
         self.place = gr.HTML(visible="hidden", js_on_load=script("address.js"), elem_id="address")
         self.asked, self.button = gr.Textbox(visible="hidden"), gr.Button(visible="hidden", elem_id="restore")
 
@@ -103,7 +103,7 @@ class Address:
     def restore(self, address: str, own) -> Iterator[dict]:
         """Set the controls as an address says; what is missing in it stays."""
         controls, families = self.controls, self.controls.models.families()
-        wanted = read(str(address or ""), families)
+        wanted = read(str(address or ""), families, self.others)
         values = {self.visit.selection: wanted.selection, self.visit.tab: wanted.page}
         values |= {self.tabs: gr.Tabs(selected=wanted.page)}
         example = next((e for e in controls.examples if e.file_name == wanted.example), None)

@@ -9,8 +9,10 @@ fetched from other hosts, but for the weights that a visitor opens from the Hugg
 """
 
 import argparse
+import contextlib
 import importlib.util
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -49,8 +51,9 @@ from qsneg.ui.verdict import judge
 class App:
     """The page and its endpoints over a folder of models: its parts, put together."""
 
-    def __init__(self, models: Models):
-        self.models, self.views = models, Views(models)
+    def __init__(self, models: Models, schedule=None):
+        """schedule: of the page Learn, a `qsneg.learning.schedule.Schedule`; None: there is no such page."""
+        self.models, self.views, self.schedule, self.learn = models, Views(models), schedule, None
 
     def build(self) -> gr.Blocks:
         """The page, with a finished comparison in it."""
@@ -81,19 +84,24 @@ class App:
                             self.compare = ComparePage(self.views, self.visit, self.controls, comparison, found)
                         pages = PAGES.values()
                         self.pages = [InnerPage(p, self.views, self.visit, bases[p.pictures_of]) for p in pages]
+                        if self.schedule:
+                            from qsneg.ui.learn import LearnPage
+
+                            self.learn = LearnPage(self.schedule, self.visit, self.controls)
                         with gr.Tab("About", id="about"):
                             gr.Markdown(about(models), elem_id="about")
-            self.address = Address(self.visit, self.controls, tabs)
+            self.address = Address(self.visit, self.controls, tabs, ("learn",) if self.learn else ())
             cards.click(lambda: gr.Tabs(selected="about"), None, tabs, queue=False, **PRIVATE)
             first.select(lambda: "compare", None, self.visit.tab, queue=False, **PRIVATE)
             demo.load(None, js=script("page.js"), **PRIVATE)
-            self.wire()
+            self.wire(*[self.learn.wire(demo, tabs)] if self.learn else [])
             Endpoints(models, self.views).build()
         DISK.pin()
         return demo
 
-    def wire(self) -> None:
-        """What happens when; after a translation the page that is looked at follows."""
+    def wire(self, *events) -> None:
+        """What happens when; after a translation the page that is looked at follows. `events` are those after which
+        something is translated, besides what the left column and an address ask for."""
         self.controls.wire()
         self.own.wire()
         self.outdated.wire()
@@ -104,7 +112,8 @@ class App:
         outputs = list(dict.fromkeys(part for page in self.pages for part in page.outputs))
         places = [page.status.place for page in self.pages]
         wanted = [self.visit.looking, self.visit.tab, self.visit.subject, self.visit.selection]
-        for translated in self.compare.wire(self.address.wire([page.stage.change for page in self.pages])):
+        filled = [page.stage.change for page in self.pages]
+        for translated in self.compare.wire(self.address.wire(filled), *events):
             made = translated.then(self.made, wanted, places, **LINE, **HIDDEN)
             made.then(self.refresh, inputs, outputs, trigger_mode="multiple", **ONE_AT_A_TIME)
 
@@ -144,14 +153,21 @@ def from_tenth(text: str) -> float:
     return value
 
 
+def from_one(text: str) -> int:
+    """A whole number from 1, of a flag."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 is needed, not {text}")
+    return int(text)
+
+
 def own_folder() -> Path:
     """Where uploads and results lie if GRADIO_TEMP_DIR says nothing: not among those of other apps."""
     user = os.getuid() if hasattr(os, "getuid") else "app"
     return Path(tempfile.gettempdir()) / f"qsneg-{user}"
 
 
-def main() -> None:
-    """Read the flags, load the models and serve the page."""
+def read_flags() -> argparse.ArgumentParser:
+    """The flags that there are."""
     parser = argparse.ArgumentParser(description="Compare contrastive image translators in the browser.")
     parser.add_argument("--host", help="address to listen on (GRADIO_SERVER_NAME, else 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port (GRADIO_SERVER_PORT, else the first free from 7860)")
@@ -165,16 +181,45 @@ def main() -> None:
     parser.add_argument("--disk", type=from_tenth, default=disk, metavar="GB", help=room)
     largest = "megapixels of the largest picture that is taken (%(default).3g)"
     parser.add_argument("--megapixels", type=from_tenth, default=pixels, metavar="MP", help=largest)
-    flags = parser.parse_args()
+    parser.add_argument("--learn", action="store_true", help="a page on which visitors train models, and watch")
+    most = "with --learn: most steps of a run, for each of its methods (%(default)s)"
+    parser.add_argument("--learn-steps", type=from_one, default=limits.LEARN_STEPS, metavar="N", help=most)
+    most = "with --learn: minutes of training that a visitor may use in 24 hours (%(default)s)"
+    parser.add_argument("--learn-minutes", type=from_one, default=limits.LEARN_MINUTES, metavar="N", help=most)
+    return parser
+
+
+def main() -> None:
+    """Read the flags, load the models and serve the page."""
+    flags = (parser := read_flags()).parse_args()
     os.environ.setdefault("GRADIO_TEMP_DIR", str(own_folder()))
     DISK.limit = int(flags.disk * 1e9)
     try:
         models = Models(
             flags.checkpoints, flags.device, precision=flags.precision, max_pixels=int(flags.megapixels * 1e6)
         )
+        schedule = schedule_of(flags)
     except ValueError as error:
         parser.error(str(error))
-    demo = App(models).build().queue(max_size=limits.QUEUED)
+    with contextlib.closing(schedule) if schedule else contextlib.nullcontext():
+        serve(flags, models, App(models, schedule).build().queue(max_size=limits.QUEUED))
+
+
+def schedule_of(flags: argparse.Namespace):
+    """What the page Learn trains by, to be closed with the app, however that is told to end; None without --learn."""
+    if not flags.learn:
+        return None
+    from qsneg.learning.order import Bounds
+    from qsneg.learning.schedule import Schedule
+
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
+    return Schedule(DISK.apart, Bounds(flags.learn_steps, flags.learn_minutes), device=flags.device)
+
+
+def serve(flags: argparse.Namespace, models: Models, demo: gr.Blocks) -> None:
+    """Serve the page until it is stopped."""
     models.warm_up()
     has_mcp = importlib.util.find_spec("mcp") is not None
     try:
@@ -187,6 +232,7 @@ def main() -> None:
             run_history=False,
             app_kwargs={"middleware": [Middleware(CompressedPage), Middleware(Sentences), Middleware(Uploads)]},
             max_file_size=limits.UPLOAD,
+            blocked_paths=[str(DISK.apart)],
             mcp_server=has_mcp and os.environ.get("GRADIO_MCP_SERVER", "True").lower() == "true",
         )
     except OSError as error:  # the port is taken

@@ -3,6 +3,9 @@ go first.
 
     DISK.write("qsneg-cut.png", data)                                   # a result
     demo.launch(app_kwargs={"middleware": [Middleware(Uploads)]})       # what comes in
+
+The runs of the page Learn lie in a folder of their own below it, which does not count: they have a bound of their own
+(`qsneg.learning.order`), and none goes while somebody may come back to it.
 """
 
 import contextlib
@@ -35,10 +38,17 @@ class Disk:
     def folder(self) -> Path:
         return Path(get_upload_folder())
 
+    @property
+    def apart(self) -> Path:
+        """Where the runs of the page Learn lie, which do not count."""
+        return self.folder / "learn"
+
     def files(self) -> list[tuple[float, int, Path]]:
         """When each file was used last, its bytes, its path."""
-        found = []
+        found, apart = [], self.apart
         for path in self.folder.rglob("*"):
+            if path.is_relative_to(apart):
+                continue
             with contextlib.suppress(OSError):  # it may have gone
                 if path.is_file():
                     status = path.stat()

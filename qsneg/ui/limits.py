@@ -19,3 +19,5 @@ UPLOAD = "100mb"  # largest file that gradio takes
 OWN_FILE_BYTES = 100 << 20  # of a visitor's weights file
 OWN_BYTES = 1 << 30  # of all visitors' models in memory
 OWN_PATCHES = 4096  # most negatives per layer that a visitor's weights may ask for
+LEARN_STEPS = 2000  # of a run of the page Learn; app.py --learn-steps. Its other bounds: qsneg.learning.order
+LEARN_MINUTES = 60  # of training that a visitor may use in 24 hours; app.py --learn-minutes

@@ -54,7 +54,7 @@ def odd(tmp_path_factory):
     return path
 
 
-def start(folder, tmp, by_flag=True):
+def start(folder, tmp, by_flag=True, flags=()):
     """Start the app, its port given by flag or by gradio's variable; returns its address once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -63,7 +63,7 @@ def start(folder, tmp, by_flag=True):
     log = open(tmp / "log", "w+")
     environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp / "files"), "GRADIO_SERVER_NAME": "127.0.0.1"}
     environment |= {} if by_flag else {"GRADIO_SERVER_PORT": str(port)}
-    command = [sys.executable, "app.py", "--device", "cpu", "--checkpoints", str(folder)]
+    command = [sys.executable, "app.py", "--device", "cpu", "--checkpoints", str(folder), *flags]
     command += ["--port", str(port)] if by_flag else []
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     for _ in range(800):

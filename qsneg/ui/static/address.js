@@ -8,7 +8,9 @@ let restoring = asks(location.search), shown = location.search;
 watch("value", () => requestAnimationFrame(() => {
   const query = element.querySelector("[data-query]")?.dataset.query;
   if (!query) return;
-  const theme = new URLSearchParams(location.search).get("__theme"), address = query + (theme ? `&__theme=${theme}` : "");
+  const theme = new URLSearchParams(location.search).get("__theme");
+  const run = page(query) === "learn" ? document.querySelector("[data-run]")?.dataset.run : "";  // of the page Learn
+  const address = query + (run ? `&run=${run}` : "") + (theme ? `&__theme=${theme}` : "");
   if (address === location.search) { restoring = false; return; }
   if (restoring) return;  // what is there first is not what the address asks for
   history[page(address) === page(location.search) ? "replaceState" : "pushState"](null, "", address);
