@@ -212,10 +212,17 @@ def schedule_of(flags: argparse.Namespace):
     from qsneg.learning.order import Bounds
     from qsneg.learning.schedule import Schedule
 
+    schedule = Schedule(DISK.apart, Bounds(flags.learn_steps, flags.learn_minutes), device=flags.device)
+
+    def end(number: int, _) -> None:
+        schedule.close()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
-    return Schedule(DISK.apart, Bounds(flags.learn_steps, flags.learn_minutes), device=flags.device)
+            signal.signal(getattr(signal, name), end)
+    return schedule
 
 
 def serve(flags: argparse.Namespace, models: Models, demo: gr.Blocks) -> None:
