@@ -74,20 +74,15 @@ def _film(folder: Path, frames: int) -> Recorded | None:
         return None
 
 
-def left(run: Run, seen: dict[str, Watched]) -> float | None:
-    """Seconds until the run's end, by the speed of the method that learns, or until its time is up; None where no
-    speed is known yet."""
-    speed = next((w.speed for m, w in reversed(seen.items()) if w.speed and not run.is_over(m)), 0.0)
-    speed = speed or next((w.speed for w in reversed(seen.values()) if w.speed), 0.0)
-    if not speed:
+def left(run: Run, seen: dict[str, Watched]) -> tuple[float, bool] | None:
+    """Seconds until the run's end by the speed that was seen last, and whether its time is up before its last step;
+    None where no speed is known yet."""
+    speeds = [seen[m].speed for m in run.left() if seen[m].speed] or [w.speed for w in seen.values() if w.speed]
+    if not speeds:
         return None
-    part = run.allowed / len(seen)
-    needed = [
-        min((run.order.steps - watched.step) / speed, part - run.seconds.get(method, 0.0))
-        for method, watched in seen.items()
-        if not run.is_over(method)
-    ]
-    return max(0.0, sum(needed))
+    needed = sum((run.order.steps - seen[method].step) / speeds[-1] for method in run.left())
+    allowed = max(0.0, run.allowed - run.used)
+    return min(needed, allowed), needed > allowed
 
 
 def trails(anchors: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from qsneg import image_io
 from qsneg.config import DRAWN
-from qsneg.filesystem import find_images, whole
+from qsneg.filesystem import Unwritable, find_images, whole
 from qsneg.learning.order import HEIGHTS, OWN, Order
 from qsneg.training.checkpoint import NAME as CHECKPOINT
 from qsneg.training.film import SIZE, strip
@@ -50,7 +50,8 @@ class Run:
     state: str = WAITING
     note: str = ""  # why it is in that state, for the visitor
     prepared: int = 0  # commands of `preparations` that have ended well
-    seconds: dict[str, float] = field(default_factory=dict)  # used by each method
+    seconds: dict[str, float] = field(default_factory=dict)  # used by each method, and to prepare the "pictures"
+    over: list[str] = field(default_factory=list)  # methods that have had their part of the time
     allowed: float = 0.0  # seconds that all methods together may use
     preset: str = "small"
     device: str = "auto"
@@ -76,7 +77,8 @@ class Run:
 
     def become(self, state: str, note: str = "") -> None:
         self.state, self.note, self.changed = state, note, time.time()
-        self.write()
+        with contextlib.suppress(Unwritable):  # on a full disk it is known as long as the app runs
+            self.write()
 
     @property
     def is_moving(self) -> bool:
@@ -84,8 +86,13 @@ class Run:
 
     @property
     def used(self) -> float:
-        """Seconds of training."""
+        """Seconds."""
         return sum(self.seconds.values())
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every method has had its steps."""
+        return all(self.step(method) >= self.order.steps for method in self.order.methods)
 
     @property
     def data(self) -> str:
@@ -102,10 +109,13 @@ class Run:
         """The files of the methods that have weights."""
         return {m: self.folder / m / "model.safetensors" for m in self.order.methods if self.step(m)}
 
-    def is_over(self, method: str) -> bool:
-        """Whether a method has had its steps, or its part of the time."""
-        part = self.allowed / len(self.order.methods)
-        return self.step(method) >= self.order.steps or self.seconds.get(method, 0) >= part
+    def left(self) -> list[str]:
+        """The methods that have neither had their steps nor their part of the time."""
+        return [m for m in self.order.methods if m not in self.over and self.step(m) < self.order.steps]
+
+    def part(self) -> float:
+        """Seconds that the next method may use: what is left is shared by those that are left."""
+        return max(0.0, self.allowed - self.used) / max(1, len(self.left()))
 
     def preparations(self) -> list[list[str]]:
         """Commands of qsneg that have to be run before training."""
@@ -120,9 +130,9 @@ class Run:
         """The method that comes next ("" for a preparation) and its command; None if there is nothing left to do."""
         if self.prepared < len(self.preparations()):
             return "", self.preparations()[self.prepared]
-        method = next((m for m in self.order.methods if not self.is_over(m)), None)
-        if method is None:
+        if not (methods := self.left()) or self.used >= self.allowed:
             return None
+        method = methods[0]
         out = ["--out", str(self.folder / method)]
         if (self.folder / method / CHECKPOINT).exists():
             return method, ["train", "--resume", *out]
@@ -145,7 +155,7 @@ class Run:
         if not paths:
             return  # the film shows the pictures that it always shows
         out.mkdir(exist_ok=True)
-        with whole(out / "film-source.webp") as part:
+        with contextlib.suppress(ValueError), whole(out / "film-source.webp") as part:
             strip([image_io.square(image_io.read(path), SIZE) for path in paths]).save(part, "WEBP", lossless=True)
 
     def log(self) -> str:

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import qsneg
-from qsneg.filesystem import clause
+from qsneg.filesystem import Unwritable, clause
 from qsneg.learning.order import OWN, Bounds, Order
 from qsneg.learning.run import DONE, FAILED, LEARNING, PREPARING, STOPPED, WAITING, Run, folder_name
 from qsneg.rendering.colormaps import title_of
@@ -33,6 +33,7 @@ from qsneg.training.lock import alone
 PROGRAM = (sys.executable, "-m", "qsneg")
 LEAST = 60  # seconds of training below which none is begun
 DAY = 24 * 3600
+NO_ROOM = "The server has no room for another run at the moment: try again later."
 PATIENCE = 60  # seconds in which a process that is told to stop has to save
 NEEDED = 150 << 20  # bytes of a method's checkpoint, weights and film, and room to write the next ones
 
@@ -55,7 +56,7 @@ class Schedule:
         self.stopping: Run | None = None  # the one at work, where it is to stop
         self.is_closed = False
         self.runs: dict[str, Run] = {}
-        self.spent: list[tuple[float, str, float]] = []  # when, who, seconds
+        self.spent: list[list] = []  # when, who, seconds
         self.folder.mkdir(parents=True, exist_ok=True)
         self.held = contextlib.ExitStack()
         try:
@@ -71,13 +72,16 @@ class Schedule:
 
     def read(self) -> None:
         """Find the runs of before; those that were under way have stopped with the app."""
-        for path in self.folder.glob("*/run.json"):
-            with contextlib.suppress(ValueError):
-                run = self.runs[path.parent.name] = Run.read(path.parent)
-                if run.is_moving:
-                    stop_orphan(run)
-                    run.become(STOPPED, f"The app was started anew. {again(run)}")
-                self.spent.append((run.changed, run.visitor, run.used))
+        for folder in self.folder.glob("?" * len(folder_name(""))):
+            try:
+                run = self.runs[folder.name] = Run.read(folder)
+            except ValueError:  # it never came to be one
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            if run.is_moving:
+                stop_orphan(run)
+                run.become(STOPPED, f"The app was started anew. {again(run)}")
+            self.spent.append([run.changed, run.visitor, run.used])
 
     # --- what visitors ask for ---
 
@@ -109,8 +113,10 @@ class Schedule:
                 run.write()
                 self.runs[folder.name] = run
                 self.join(run)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, (OSError, Unwritable)):
+                raise ValueError(NO_ROOM) from None
             raise
         return secret, run
 
@@ -124,10 +130,10 @@ class Schedule:
             if run.is_moving:
                 return
             self.refuse(who := digest(visitor))
+            if run.is_done:
+                raise ValueError("This run has done all its steps: start another, with more of them.")
             if run.next() is None:
-                if all(run.step(m) >= run.order.steps for m in run.order.methods):
-                    raise ValueError("This run has done all its steps: start another, with more of them.")
-                run.allowed = run.used + 60 * run.order.minutes
+                run.over, run.allowed = [], run.used + 60 * run.order.minutes
             run.allowed, run.visitor = min(run.allowed, run.used + self.left(who)), who
             self.join(run)
 
@@ -193,7 +199,7 @@ class Schedule:
         old = sorted((run for run in self.runs.values() if not run.is_moving), key=lambda run: run.changed)
         while sum(sizes.values()) + needed > self.bounds.room or shutil.disk_usage(self.folder).free < needed:
             if not old:
-                raise ValueError("The server has no room for another run at the moment: try again later.")
+                raise ValueError(NO_ROOM)
             del sizes[old[0].folder.name]
             self.remove(old.pop(0))
 
@@ -227,7 +233,7 @@ class Schedule:
             method, command = found
             if (ended := self.run_one(run, method, command)) is not None:
                 return ended
-        if all(run.step(method) >= run.order.steps for method in run.order.methods):
+        if run.is_done:
             return DONE, ""
         return STOPPED, "Its minutes were up before all steps were done: Resume gives it as many again."
 
@@ -236,32 +242,41 @@ class Schedule:
         with self.moved:
             if self.is_closed or self.stopping is run:
                 return self.stopped(run)
+            process = self.start(run, command)
             run.become(LEARNING if method else PREPARING)
-        name, most = method or "pictures", run.allowed / (len(run.order.methods) if method else 1)
+        most = run.part() if method else run.allowed
+        code, is_over = self.follow(run, method or "pictures", most, process)
+        is_told = self.is_closed or self.stopping is run
+        if code == 0 and not method:
+            run.has_prepared()
+        elif is_told:
+            return self.stopped(run)
+        elif is_over and method:
+            run.over.append(method)
+        elif is_over:
+            return FAILED, "Preparing the pictures took all the minutes of this run: give it more, or fewer pictures."
+        elif code != 0 or run.step(method) < run.order.steps:
+            return FAILED, failure(run, code)
+        return None
+
+    def follow(self, run: Run, name: str, most: float, process: subprocess.Popen) -> tuple[int, bool]:
+        """Wait for the end of a process, and tell it to stop when it has to, at the latest after `most` seconds; its
+        exit code, and whether its time was up."""
         before, begun, told, is_over = run.seconds.get(name, 0.0), time.monotonic(), 0.0, False
-        process = self.start(run, command)
+        self.spent.append(entry := [time.time(), run.visitor, 0.0])
         while process.poll() is None:
             with self.moved:
                 self.moved.wait(0.2)
             now = time.monotonic()
+            entry[2] = now - begun
             run.seconds[name] = before + now - begun
-            is_over = is_over or run.seconds[name] >= most
+            is_over = is_over or now - begun >= most
             if (self.is_closed or self.stopping is run or is_over) and not told:
                 told = now
                 process.terminate()
             if told and now - told > PATIENCE:
                 kill(process)
-        with self.moved:
-            self.spent.append((time.time(), run.visitor, time.monotonic() - begun))
-            run.write()
-        if process.returncode == 0 and not method:
-            run.has_prepared()
-            return None
-        if self.is_closed or self.stopping is run:
-            return self.stopped(run)
-        if method and run.is_over(method):
-            return None
-        return FAILED, failure(run, process.returncode)
+        return process.returncode, is_over
 
     def stopped(self, run: Run) -> tuple[str, str]:
         return STOPPED, f"{'The app was stopped. ' * self.is_closed}{again(run)}"
@@ -285,7 +300,6 @@ class Schedule:
         with contextlib.suppress(OSError, AttributeError):  # it may be over, or Windows
             os.setpriority(os.PRIO_PROCESS, process.pid, self.priority)
         run.process = process.pid
-        run.write()
         return process
 
     def close(self) -> None:

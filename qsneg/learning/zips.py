@@ -42,6 +42,8 @@ def unpack(archive: Path, folder: Path, bounds: Bounds) -> int:
         reason = clause(error.__cause__ or error)
         raise ValueError(f"'{archive.name}' is no whole zip archive ({reason}): choose another.") from None
     except ValueError as error:
+        if str(folder) in str(error):  # of what it says of the server's disk a visitor needs less
+            raise ValueError("The server has no room for these pictures at the moment: try again later.") from None
         raise ValueError(str(error).replace(str(archive), archive.name)) from None
     count = sift(folder, bounds)
     if count < FEWEST:

@@ -30,9 +30,9 @@ READ = (
     "its anchors go, its losses. It goes on when you close this page; its address brings you back."
 )
 NOTE = (
-    "On two free cores 1,000 steps of one method take about four minutes, and already turn photographs into ink. "
-    "Translating goes first: a run takes what is left. Of your own pictures some hundreds on each side, of at least 128 "
-    "pixels, are a good start; no two need to correspond."
+    "On two free cores 1,000 steps of one method take about four minutes, and already turn photographs into ink. One run "
+    "trains at a time, and translating goes first. Each visitor has {minutes} minutes in 24 hours. A zip may hold {most}; "
+    "some hundreds of at least 128 pixels are a good start, and none needs to correspond to one in the other zip."
 )
 QUEUED = PRIVATE | dict(show_progress="hidden", concurrency_id="learn", concurrency_limit=2)
 
@@ -60,9 +60,9 @@ class LearnPage:
         domains = [(title, name) for name, title in DOMAINS.items()]
         self.domain = gr.Radio(domains, value=SCENES, label="Pictures", elem_classes="control")
         with gr.Row(visible=False) as self.zips:
-            size = f"at most {bounds.pictures:,} pictures, {bounds.unpacked >> 20} MB unpacked"
-            self.a = gr.File(label=f"Zip of sources: {size}", type="filepath", height=110)
-            self.b = gr.File(label="Zip of targets: what they should look like", type="filepath", height=110)
+            look = dict(type="filepath", height=110)
+            self.a = gr.File(label="A zip of pictures to be translated", **look)
+            self.b = gr.File(label="A zip of pictures such as they should become", **look)
         choices = [(title_of(m), m) for m in main_methods()]
         with gr.Row(elem_classes="bar-of-controls"):
             self.methods = Ticks(choices, value=["cut"], label="Methods", elem_classes="control", scale=0)
@@ -71,7 +71,8 @@ class LearnPage:
             self.steps = Track(least, bounds.steps, min(1000, bounds.steps), step=least, label="Steps", **look)
             self.minutes = Track(1, bounds.minutes, min(10, bounds.minutes), step=1, label="Minutes at most", **look)
             self.begin = gr.Button("Start learning", variant="primary", scale=0, min_width=150, elem_id="learn-go")
-        gr.HTML(f'<p class="note">{NOTE}</p>')
+        most = f"{bounds.pictures:,} pictures, {bounds.unpacked >> 20} MB unpacked"
+        gr.HTML(f'<p class="note">{NOTE.format(most=most, minutes=bounds.minutes)}</p>')
 
     def build_buttons(self) -> None:
         small = dict(size="sm", scale=0, min_width=90, elem_classes="quiet")
@@ -80,7 +81,7 @@ class LearnPage:
         self.use = gr.Button("Use these weights in all pages", **small | dict(min_width=230))
         self.save = gr.Button("Download the weights", **small | dict(min_width=170))
         numbers = [(str(n + 1), n) for n in range(PICTURES)]
-        self.picture = gr.Radio(numbers, value=0, label="Picture", elem_classes="control", scale=0)
+        self.picture = gr.Radio(numbers, value=0, label="Picture", elem_classes="control", scale=0, visible=False)
 
     # --- what is shown ---
 
@@ -101,7 +102,7 @@ class LearnPage:
             "status": view.status(run, seen, self.schedule.before(run)),
             "pictures": (secret, number, frames),
             "curves": (secret, lines),
-            "buttons": (secret, run.state, tuple(has)),
+            "buttons": (secret, run.state, tuple(has), any(frames)),
         }
         news = {name for name, value in wanted.items() if sent.get(name) != value}
         make = {
@@ -116,13 +117,13 @@ class LearnPage:
         }
         drawn = {part: draw() for name, (part, draw) in make.items() if name in news}
         values = {part: gr.update(value=value, visible=bool(value)) for part, value in drawn.items()}
-        values |= self.pressed(run, has) if "buttons" in news else {}
+        values |= self.pressed(run, has, any(frames)) if "buttons" in news else {}
         return values | ({self.sent: wanted} if news else {})
 
-    def pressed(self, run: Run, has: dict[str, int]) -> dict:
+    def pressed(self, run: Run, has: dict[str, int], is_filmed: bool) -> dict:
         """The buttons, and whether to look again."""
         choices = [(title_of(method), method) for method in has]
-        is_early = not run.is_moving and any(run.step(m) < run.order.steps for m in run.order.methods)
+        is_early = not run.is_moving and not run.is_done
         return {
             self.buttons: gr.update(visible=True),
             self.halt: gr.update(visible=run.is_moving),
@@ -130,6 +131,7 @@ class LearnPage:
             self.method: gr.update(choices=choices, value=next(iter(has), None), visible=len(has) > 1),
             self.use: gr.update(visible=bool(has)),
             self.save: gr.update(visible=bool(has)),
+            self.picture: gr.update(visible=is_filmed),
             self.timer: gr.Timer(active=run.is_moving),
         }
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from qsneg.learning.live import LOSSES, Watched, left, trails
 from qsneg.learning.order import HEIGHTS
-from qsneg.learning.run import DONE, FAILED, LEARNING, PREPARING, STOPPED, WAITING, Run
+from qsneg.learning.run import FAILED, LEARNING, PREPARING, WAITING, Run
 from qsneg.pages.film import PICTURES, strip_of
 from qsneg.rendering import plots
 from qsneg.rendering.colormaps import title_of
@@ -20,14 +20,6 @@ from qsneg.ui import figures
 from qsneg.ui.texts import data_uri, message, swatch
 
 FRAMES = 6  # of a film that stand side by side
-HEADS = {
-    WAITING: "Waiting",
-    PREPARING: "Preparing",
-    LEARNING: "Learning",
-    STOPPED: "Stopped",
-    DONE: "Done",
-    FAILED: "Failed",
-}
 
 
 def address(secret: str, run: Run, ends: float, hours: float) -> str:
@@ -43,7 +35,7 @@ def address(secret: str, run: Run, ends: float, hours: float) -> str:
 
 def status(run: Run, seen: dict[str, Watched], before: int) -> str:
     """Where it stands, and how far each method is."""
-    body = f'<p class="state"><b class="{run.state}">{HEADS[run.state]}</b> {words(run, seen, before)}</p>'
+    body = f'<p class="state"><b>{run.state.capitalize()}:</b> {words(run, seen, before)}</p>'
     if run.state == FAILED:
         body = message(f"The run has failed. {run.note}")
     bars = "".join(bar(method, run, watched) for method, watched in seen.items()) if run.state != WAITING else ""
@@ -53,16 +45,20 @@ def status(run: Run, seen: dict[str, Watched], before: int) -> str:
 def words(run: Run, seen: dict[str, Watched], before: int) -> str:
     """What there is to say of the state."""
     if run.state == WAITING:
-        return f"{before} run{'s' * (before != 1)} before yours. You may close this page." if before else "Starting."
+        before_yours = f"{before} run{'s' * (before != 1)} before yours. You may close this page."
+        return before_yours if before else "it begins in a moment."
+    if run.note or run.state not in (PREPARING, LEARNING):
+        return html.escape(run.note) or "all its steps."
     if run.state == PREPARING:
-        return run.note or ("drawing height maps." if run.order.domain == HEIGHTS else "looking through your pictures.")
-    if run.state != LEARNING or run.note:
-        return html.escape(run.note) or "All steps are done."
+        return (
+            "height maps are drawn." if run.order.domain == HEIGHTS else "your pictures are looked through for copies."
+        )
     speed = next((w.speed for w in reversed(seen.values()) if w.speed), 0.0)
-    remaining = left(run, seen)
-    if remaining is None:
+    if (remaining := left(run, seen)) is None:
         return "the first steps: speed and time will be known in a moment."
-    return f"{speed:.1f} steps a second, {duration(remaining)} left."
+    seconds, is_short = remaining
+    early = ": its minutes will be up before its last step" * is_short
+    return f"{speed:.1f} steps a second, {duration(seconds)} left{early}."
 
 
 def duration(seconds: float) -> str:

@@ -62,7 +62,7 @@ def test_a_training_is_ordered_watched_and_its_weights_are_used(page):
     until(lambda: not run.is_moving, 120)
     assert run.state == DONE, run.log()
     now = page.look(secret, 0, sent)
-    assert not now[page.timer].active and "All steps are done" in html(now, page.status)
+    assert not now[page.timer].active and "all its steps" in html(now, page.status)
     assert "step 4 of 4" in html(now, page.status) and "removed" in html(now, page.where)
     assert html(now, page.pictures).count("<figcaption>step 4</figcaption>") == 2
     assert html(now, page.pictures).count("data:image/webp") >= 10 and "Contrast" in html(now, page.curves)
