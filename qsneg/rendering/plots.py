@@ -170,7 +170,7 @@ def scatter(points: dict[str, np.ndarray], key: str) -> str:
 def curves(lines: dict[str, Sequence[tuple[float, float]]], last: float, label: str) -> str:
     """Values over steps, one line per method in its colour, from step 0 to `last`; the vertical axis begins at 0."""
     left, right, top, bottom = 30, WIDTH - 6, 8, 116
-    high = max([v for points in lines.values() for _, v in points], default=1.0) or 1.0
+    high = round_up(max([v for points in lines.values() for _, v in points], default=0.0))
     drawn = ""
     for share in (0, 0.5, 1):
         y = bottom - share * (bottom - top)
@@ -186,3 +186,11 @@ def curves(lines: dict[str, Sequence[tuple[float, float]]], last: float, label: 
         drawn += f'<path d="{circles(places[-1:], 2.6)}" fill="{colour_of(key)}"/>'
     ticks = [(n / 2, f"{n * last / 2:,.0f}") for n in range(3)]
     return svg(bottom + 34, drawn + axis(bottom, left, right, ticks, "step"), label)
+
+
+def round_up(value: float) -> float:
+    """The next number that is as round as the end of an axis; 1 for 0."""
+    if not value > 0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(next(f for f in (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10) if f * power >= value * (1 - 1e-9)) * power)

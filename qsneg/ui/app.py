@@ -30,7 +30,7 @@ from qsneg.ui import limits, texts
 from qsneg.ui.about import about
 from qsneg.ui.address import Address
 from qsneg.ui.compare import ComparePage, steps, subject
-from qsneg.ui.components import LINE, PRIVATE, STATIC, script, stored
+from qsneg.ui.components import LINE, PRIVATE, STATIC, TOLD, script, stored
 from qsneg.ui.compression import CompressedPage
 from qsneg.ui.controls import Controls
 from qsneg.ui.disk import DISK, Uploads
@@ -92,7 +92,7 @@ class App:
                             gr.Markdown(about(models), elem_id="about")
             self.address = Address(self.visit, self.controls, tabs, ("learn",) if self.learn else ())
             cards.click(lambda: gr.Tabs(selected="about"), None, tabs, queue=False, **PRIVATE)
-            first.select(lambda: "compare", None, self.visit.tab, queue=False, **PRIVATE)
+            first.select(lambda: "compare", None, self.visit.tab, **TOLD)
             demo.load(None, js=script("page.js"), **PRIVATE)
             self.wire(*[self.learn.wire(demo, tabs)] if self.learn else [])
             Endpoints(models, self.views).build()

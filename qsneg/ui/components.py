@@ -20,6 +20,8 @@ MODEL = dict(concurrency_id="model", concurrency_limit=1)  # endpoints' calls; o
 LINE = dict(concurrency_limit=None, trigger_mode="multiple")  # visitors, who wait in `Models.line`
 PRIVATE = dict(api_visibility="private")
 AT_ONCE = PRIVATE | dict(queue=False, show_progress="hidden", trigger_mode="multiple")  # what waits for nobody
+TOLD = PRIVATE | dict(concurrency_limit=None, show_progress="hidden", trigger_mode="multiple")
+# nor does this, but it goes through gradio's queue: only there is the change of a state an event of its own
 FILES = dict(type="filepath", image_mode=None, format="png")  # pictures come and go as files
 BARE = dict(show_label=False, container=False, interactive=False)
 UNEXPECTED = "Something went wrong on the server, which has logged it: try again, or try another picture."

@@ -18,7 +18,7 @@ from qsneg.pages.film import PICTURES
 from qsneg.rendering.colormaps import title_of
 from qsneg.ui import learn_view as view
 from qsneg.ui.arguments import methods_of, text, whole
-from qsneg.ui.components import AT_ONCE, PRIVATE, Message, Ticks, Track, kept, script, sentence
+from qsneg.ui.components import AT_ONCE, PRIVATE, TOLD, Message, Ticks, Track, kept, script, sentence
 from qsneg.ui.controls import Controls
 from qsneg.ui.own_weights import OWN as OWN_METHOD
 from qsneg.ui.selection import Visit
@@ -229,7 +229,7 @@ class LearnPage:
         arriving = "(_, picture) => [new URLSearchParams(location.search).get('run') ?? '', picture]"
         arrived = [*self.parts, self.visit.tab, tabs]
         demo.load(self.arrive, [self.asked, picture], arrived, js=arriving, show_progress="hidden", **PRIVATE)
-        self.tab.select(lambda: "learn", None, self.visit.tab, queue=False, **PRIVATE)
+        self.tab.select(lambda: "learn", None, self.visit.tab, **TOLD)
         self.domain.input(lambda domain: gr.update(visible=domain == OWN), self.domain, self.zips, **AT_ONCE)
         ordered = [self.domain, self.a, self.b, self.methods, self.steps, self.minutes, picture]
         self.begin.click(self.order, ordered, self.parts, trigger_mode="once", **QUEUED)

@@ -123,13 +123,14 @@ def anchors(films: dict, picture: int) -> str:
     """The anchors of the last frame on the source in grey, with trails."""
     first = next(iter(films.values()))
     source = strip_of("learn-source", first.source, picture)
-    panels = [Panel("", words="Do they gather where the picture has to change, or along outlines?")]
+    panels = []
     for method, film in films.items():
         at = film.anchors[:, picture, -1]
         said = f"Step {film.steps[-1]:,}, layer {film.layers[-1]}."
         marks = (Trails(trails(at)), Dots(at[-1]))
         label = f"{title_of(method)}: anchors of picture {picture + 1}"
         panels.append(Panel(method, "anchors", source, film.grid, marks=marks, words=said, label=label))
+    panels.append(Panel("", words="Do they gather where the picture has to change, or along outlines?"))
     note = (
         "The 256 patches of lowest entropy, brighter dots rank higher. A line leads back from each of the first 96 to the "
         "nearest anchor in the frame before, over three frames: none where it stayed, or came from nowhere near."

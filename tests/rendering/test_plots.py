@@ -20,3 +20,12 @@ def test_values_that_are_all_the_same(value):
     values = np.full((4, 4), value, np.float32)
     assert plots.shares(values, (value, value)).sum() == 1
     assert "nan" not in plots.histogram(values, value, (value, value), ["a", "b", "c"], "#000000", "u", 1.0)
+
+
+def test_curves_have_round_ends_and_a_line_for_each_method():
+    lines = {"cut": [(10, 5.03), (20, 4.0), (30, 0.0)], "negcut": [(10, 1.0)]}
+    plot = plots.curves(lines, 1000, "Contrast")
+    assert all(f">{tick}</text>" in plot for tick in ("0", "3", "6", "500", "1,000")) and "nan" not in plot
+    assert plot.count('stroke-width="1.8"') == 1  # one point is no line yet
+    assert [plots.round_up(v) for v in (0, 0.43, 1, 1.01, 99)] == [1, 0.5, 1, 1.2, 100]
+    assert "nan" not in plots.curves({"cut": [(0, 0.0)]}, 0, "Flat")
