@@ -162,10 +162,7 @@ def evaluate(
     device: Device = "auto",
     precision: Precision = "float32",
 ):
-    """One table for all models: FID, KID, segmentation scores, structure kept, time.
-
-    Of translations as people see them, with their margin.
-    """
+    """One table for all models: FID, KID, segmentation scores, structure kept, time."""
     from qsneg.evaluation.evaluate import evaluate
     from qsneg.evaluation.table import markdown_table
 
@@ -183,15 +180,15 @@ def segmenter(
     size: Annotated[int, typer.Option(help="side of the pictures in pixels")] = 128,
     scenes: Annotated[int, typer.Option(help="drawn scenes to train on")] = 1000,
     seed: Annotated[int, typer.Option(help="seed of everything random")] = 0,
+    data: Annotated[str, typer.Option(help="horse2zebra-drawn, or a folder of photographs with classes")] = DRAWN,
     device: Device = "auto",
     precision: Precision = "float32",
 ):
-    """Train the segmentation network that judges translations of drawn scenes."""
+    """Train the segmentation network that judges translations of scenes whose labels are known."""
     from qsneg.metrics.segmenter import SegmenterConfig, train
 
     new_file(out, ".safetensors")
-    settings = dict(steps=steps, batch=batch, size=size, scenes=scenes, seed=seed, device=device, precision=precision)
-    card = train(SegmenterConfig(**settings), out)
+    card = train(SegmenterConfig(data, steps, batch, size, scenes, seed=seed, device=device, precision=precision), out)
     print(f"Mean IoU on true pictures: {card['figures']['mean_iou']:.3f}. Written: {out}")
 
 
@@ -200,16 +197,18 @@ def miniature(
     out: OutFolder,
     steps: Annotated[int, typer.Option(help="training steps of every run")] = 3000,
     seeds: Annotated[int, typer.Option(help="runs of every method")] = 3,
-    preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "drawn",
-    count: Annotated[Optional[int], typer.Option(help="test scenes; unset: 200")] = None,
+    preset: Annotated[Optional[str], typer.Option(help=", ".join(PRESETS) + "; unset: drawn, or small")] = None,
+    count: Annotated[Optional[int], typer.Option(help="test pictures; unset: 200 scenes, or all")] = None,
     inception: Inception = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="of training: auto, float32 or bfloat16; else float32")] = "auto",
+    data: Annotated[str, typer.Option(help="horse2zebra-drawn, or a folder such as data/cityscapes")] = DRAWN,
+    only: Annotated[Optional[list[str]], typer.Option(help="a method of the table; may be repeated")] = None,
 ):
-    """The papers' comparison in miniature: train all methods on drawn scenes at equal budget, and evaluate them."""
+    """The papers' comparison in miniature: train all methods on one set at equal budget, and evaluate them."""
     from qsneg.evaluation.comparison import miniature
 
-    miniature(out, steps, seeds, preset, count, inception, device=device, precision=precision)
+    miniature(out, steps, seeds, preset, count, inception, None, device, True, precision, data, only)
     print((out / "miniature.md").read_text())
 
 

@@ -3,6 +3,9 @@
     python -m qsneg evaluate horse2zebra-drawn/cut horse2zebra-drawn/qs-attn --out evaluation
     python -m qsneg evaluate day2sunset/cut --data folder --inception inception.pth --out evaluation
 
+A folder whose test pictures have maps of classes (`qsneg.data.labelled`) is scored by a segmenter as the papers do on
+Cityscapes, where one trained on it is given: `--segmenter street.safetensors`.
+
 Every model translates the same test pictures once, as people see them (with the mirrored margin of `translate`, in
 float32 unless said otherwise), and everything is measured on these translations: the figures of
 `qsneg.metrics.score` (those in the models' cards), and the columns below. Beside the models stand the untranslated
@@ -19,8 +22,19 @@ from tqdm import tqdm
 
 from qsneg import device as devices
 from qsneg.config import DRAWN
+from qsneg.data import labelled
+from qsneg.data.cityscapes import IGNORED
 from qsneg.evaluation import spread as spreads
-from qsneg.evaluation.table import COLUMNS, TRUTH, dot_plot, examples, legend, markdown_table
+from qsneg.evaluation.table import (
+    COLUMNS,
+    DRAWN_COLOURS,
+    STREET_COLOURS,
+    TRUTH,
+    dot_plot,
+    examples,
+    legend,
+    markdown_table,
+)
 from qsneg.filesystem import find_images, output_folder
 from qsneg.image_io import from_bytes, readable
 from qsneg.metrics import fidelity, segmenter, structure
@@ -32,6 +46,7 @@ from qsneg.translate import MARGIN, load
 SIZE, SCENES = 128, 200  # of the figures in the cards
 SAMPLES = 4  # pictures in examples.png
 UNTRANSLATED = "untranslated"
+DISTANCES = ("swd", "frechet", "fid", "kid", "kid_error", "kid_lite0", "kid_lite0_error")  # to domain B's pictures
 
 
 class Evaluation:
@@ -45,7 +60,7 @@ class Evaluation:
         size: side of the square pictures in pixels.
         network: features for FID and KID, as `fidelity.inception` returns it; None: without these columns.
         lite0: features for KID alone, as `fidelity.lite0` returns it; None: without that column.
-        judge: the segmenter, used on drawn scenes; None: without its columns.
+        judge: the segmenter, for drawn scenes or for a folder with maps of classes; None: without its columns.
 
     Raises:
         ValueError: if there are no test pictures, or count or size cannot be used.
@@ -66,27 +81,18 @@ class Evaluation:
             raise ValueError(f"The size must be divisible by 8 and at least 32, not {size}.")
         self.data, self.count, self.size, self.network = data, count, size, network
         self.samples: dict[str, tuple[Tensor, Tensor | None]] = {}  # by row: pictures, and labels found in them
-        self.source_swd = None
-        if data == DRAWN:
-            n = count or SCENES
-            truth, self.labels = segmenter.scenes("test", "B", range(n), size)
-            other, _ = segmenter.scenes("test", "B", range(n, 2 * n), size)
-            self.truth, self.reference = map(from_bytes, (truth, other))
-            where = f"pictures of domain B of {n} other test scenes"
-        else:
-            if not Path(data).is_dir():
-                raise ValueError(f"There is no data folder '{data}'.")
-            folders = [Path(data) / name for name in ("testA", "testB")]
-            if not all(f.is_dir() and find_images(f) for f in folders):
-                raise ValueError(f"'{data}' has no pictures in testA and testB to evaluate on.")
-            self.truth = self.labels = None
-            self.reference = squares(folders[1], count, size)
-            n = sum(1 for _ in islice(readable(folders[0]), count))
-            where = f"{len(self.reference)} test pictures of domain B"
+        self.source_swd = self.truth = self.labels = None
+        self.colours = DRAWN_COLOURS if data == DRAWN else STREET_COLOURS
+        n, where = self.read_scenes() if data == DRAWN else self.read_folder(judge is not None)
         self.pictures = n
         self.notes = [f"{n} translations at {size}×{size} pixels (the middle square, resized), compared with {where}."]
         self.judge = judge if self.labels is not None else None
         if self.judge is not None:
+            if (least := int(self.labels[self.labels < IGNORED].max())) >= self.judge.classes:
+                raise ValueError(
+                    f"The segmenter knows {self.judge.classes} labels, '{data}' has a label {least}: give the one that "
+                    f"was trained on it (`python -m qsneg segmenter --data {data}`)."
+                )
             self.reference_features = segmenter.judge(self.judge, self.reference)[1]
             width = self.reference_features.shape[1]
             if n <= width:
@@ -110,6 +116,32 @@ class Evaluation:
                 f"{fidelity.LITE0_SIDE} pixels. It compares with no published KID, which are on Inception's features."
             )
 
+    def read_scenes(self) -> tuple[int, str]:
+        """Draw the test scenes; how many, and what translations of them are compared with."""
+        n = self.count or SCENES
+        truth, self.labels = segmenter.scenes("test", "B", range(n), self.size)
+        other, _ = segmenter.scenes("test", "B", range(n, 2 * n), self.size)
+        self.truth, self.reference = map(from_bytes, (truth, other))
+        return n, f"pictures of domain B of {n} other test scenes"
+
+    def read_folder(self, judged: bool) -> tuple[int, str]:
+        """Read a folder's test pictures, with true counterparts and labels if they are judged by these; as
+        `read_scenes`."""
+        if not Path(self.data).is_dir():
+            raise ValueError(f"There is no data folder '{self.data}'.")
+        folders = [Path(self.data) / name for name in ("testA", "testB")]
+        if not all(f.is_dir() and find_images(f) for f in folders):
+            raise ValueError(f"'{self.data}' has no pictures in testA and testB to evaluate on.")
+        self.reference = squares(folders[1], self.count, self.size)
+        n = sum(1 for _ in islice(readable(folders[0]), self.count))
+        if judged:
+            names = [path.stem for path in find_images(folders[0])][: self.count]
+            if len(names) > n:
+                raise ValueError(f"Not all pictures of '{folders[0]}' can be read: prepare the set again.")
+            self.labels = labelled.labels_of(self.data, "test", names, self.size)
+            self.truth = from_bytes(labelled.photographs(self.data, "test", names, self.size))
+        return n, f"{len(self.reference)} test pictures of domain B"
+
     def row(self, name: str, translate: Translate) -> dict[str, float]:
         """All figures of one translator, in the order of COLUMNS."""
         recorder = Recorder(translate)
@@ -121,7 +153,7 @@ class Evaluation:
         labels = None
         if self.judge is not None:
             labels, features = segmenter.judge(self.judge, results)
-            found |= segmenter.accuracies(segmenter.confusion(labels, self.labels))
+            found |= segmenter.accuracies(segmenter.confusion(labels, self.labels, self.judge.classes))
             if len(features) > features.shape[1]:
                 found["frechet"] = fidelity.frechet(features, self.reference_features)
         if self.network is not None:
@@ -146,6 +178,8 @@ class Evaluation:
         if self.truth is not None:
             counterparts = iter(self.truth)
             rows[TRUTH] = self.row(TRUTH, lambda x: next(counterparts)[None])
+            if self.data != DRAWN:  # there they are the very pictures that domain B is compared with
+                rows[TRUTH] = {k: v for k, v in rows[TRUTH].items() if k not in DISTANCES}
         for row in rows.values():
             del row["milliseconds"]
         return rows
@@ -173,18 +207,18 @@ def prepare(
         if inception not in (None, "download"):
             raise
         notes.append(f"No FID and KID: {error}")
-    if data == DRAWN:
+    if data == DRAWN or judge is not None:
         try:
             net, card = segmenter.load(judge, device)
             notes.append(
-                f"The segmenter (trained for {card['steps']} steps on drawn training scenes of domain B) reaches a "
-                f"mean IoU of {card['figures']['mean_iou']:.3f} on true pictures of domain B."
+                f"The segmenter (trained for {card['steps']} steps on {card['scenes']} training pictures of "
+                f"{card['data']}) reaches a mean IoU of {card['figures']['mean_iou']:.3f} on true pictures."
             )
         except (ValueError, FileNotFoundError) as error:
             if judge is not None:
                 raise
             notes.append(f"No segmentation scores: {error}")
-    else:  # on drawn scenes the truth is known
+    if data != DRAWN:  # on drawn scenes the truth is known
         try:
             lite0 = fidelity.lite0().to(place)
         except ValueError as error:
@@ -241,7 +275,10 @@ def evaluate(
     groups = {r["name"]: [r] for r in rows if r["method"]}
     looks = {name: look_of(model.config.method) for name, model in models.items()}
     files = {"evaluation.json": table, "evaluation.md": markdown(table)}
-    files |= {"evaluation.png": dot_plot(groups, lines, looks), "examples.png": examples(evaluation.samples)}
+    files |= {
+        "evaluation.png": dot_plot(groups, lines, looks),
+        "examples.png": examples(evaluation.samples, evaluation.colours),
+    }
     report.write(files, out)
     return table
 

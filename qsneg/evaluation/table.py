@@ -13,10 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from qsneg.data.cityscapes import COLOURS
 from qsneg.rendering.markdown import table
 
 TRUTH = "true counterpart"
-LABEL_COLOURS = np.array([[135, 190, 230], [205, 180, 120], [60, 130, 70], [200, 60, 50]], np.uint8)  # as drawn.LABELS
+DRAWN_COLOURS = np.array([[135, 190, 230], [205, 180, 120], [60, 130, 70], [200, 60, 50]], np.uint8)  # as drawn.LABELS
+STREET_COLOURS = np.array([*COLOURS.values(), (0, 0, 0)], np.uint8)  # as Cityscapes' CLASSES; black: does not count
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,9 @@ def dot_plot(groups: dict[str, list[dict]], lines: dict[str, dict], looks: dict[
     return figure
 
 
-def examples(samples: dict[str, tuple[Tensor, Tensor | None]]) -> Figure:
-    """A figure: the first test pictures, a row each for the sources, the models and the truth; with labels found."""
+def examples(samples: dict[str, tuple[Tensor, Tensor | None]], colours: np.ndarray = DRAWN_COLOURS) -> Figure:
+    """A figure: the first test pictures, a row each for the sources, the models and the truth; with labels found, in
+    these colours (labels beyond in the last)."""
     samples = {name: samples[name] for name in sorted(samples, key=lambda n: n == TRUTH)}  # the truth below
     count, both = len(samples["source"][0]), samples["source"][1] is not None
     columns = count * (1 + both)
@@ -139,5 +142,5 @@ def examples(samples: dict[str, tuple[Tensor, Tensor | None]]) -> Figure:
         for i, picture in enumerate(pictures):
             row[i * (1 + both)].imshow((picture.permute(1, 2, 0) / 2 + 0.5).numpy())
             if labels is not None:
-                row[2 * i + 1].imshow(LABEL_COLOURS[labels[i].numpy()])
+                row[2 * i + 1].imshow(colours[labels[i].long().clamp(max=len(colours) - 1).numpy()])
     return figure

@@ -1,11 +1,13 @@
-"""A small segmentation network for drawn scenes, which judges translations as the papers do on Cityscapes.
+"""A small segmentation network that judges translations as the papers do on Cityscapes.
 
-    python -m qsneg segmenter --out segmenter.safetensors     # trains it, about ten minutes on one free core
+    python -m qsneg segmenter --out segmenter.safetensors     # trains it on drawn scenes, ten minutes on one free core
+    python -m qsneg segmenter --data data/cityscapes --out street.safetensors     # on photographs and their classes
 
-Trained on drawn pictures of domain B and their label maps, it labels the translation of a source; where it finds
-what the source's label map says, the translation kept the layout and looks like domain B (the protocol of Isola et
-al., CVPR 2017, section 4.1, which the three papers follow with a network trained on Cityscapes). Pooled over a
-picture, the channels of its innermost layer are features for a Fréchet distance that needs no download.
+Trained on pictures of domain B and their label maps (drawn ones, or those of `qsneg.data.labelled`), it labels the
+translation of a source; where it finds what the source's label map says, the translation kept the layout and looks like
+domain B (the protocol of Isola et al., CVPR 2017, section 4.1, which the three papers follow with a network trained on
+Cityscapes). Pooled over a picture, the channels of its innermost layer are features for a Fréchet distance that needs
+no download.
 """
 
 import json
@@ -27,6 +29,8 @@ from qsneg import weights
 from qsneg.bounds import check_seed
 from qsneg.config import DRAWN
 from qsneg.data import drawn_scenes
+from qsneg.data.cityscapes import CLASSES, IGNORED
+from qsneg.data.labelled import labelled
 from qsneg.data.unpaired import permutation
 from qsneg.filesystem import whole
 from qsneg.image_io import from_bytes
@@ -39,6 +43,8 @@ FORMAT = "qsneg segmenter 1"
 class SegmenterConfig:
     """How the segmenter is trained."""
 
+    data: str = DRAWN
+    # horse2zebra-drawn, or a folder of photographs with the class of every pixel, as `qsneg.data.labelled` reads it
     steps: int = 1200
     # training steps
     batch: int = 8
@@ -63,6 +69,13 @@ class SegmenterConfig:
                 raise ValueError(f"The segmenter's {name} must be at least 1, not {getattr(self, name)}.")
         if self.size % 8 or self.size < 32:
             raise ValueError(f"The size must be divisible by 8 and at least 32, not {self.size}.")
+        if self.data != DRAWN and not Path(self.data).is_dir():
+            raise ValueError(f"There is no data folder '{self.data}'.")
+
+    @property
+    def classes(self) -> int:
+        """Labels that it tells apart."""
+        return len(drawn_scenes.LABELS) if self.data == DRAWN else len(CLASSES)
 
 
 def double_conv(incoming: int, outgoing: int) -> nn.Sequential:
@@ -78,13 +91,14 @@ def double_conv(incoming: int, outgoing: int) -> nn.Sequential:
 
 class Segmenter(nn.Module):
     """A U-Net (Ronneberger et al., MICCAI 2015) of four sizes: B×3×H×W in [-1, 1], H and W divisible by 8, to
-    B×4×H×W logits, one channel per label of `drawn_scenes.LABELS`."""
+    B×classes×H×W logits, one channel per label: of `drawn_scenes.LABELS`, or of Cityscapes' `CLASSES`."""
 
-    def __init__(self):
+    def __init__(self, classes: int = len(drawn_scenes.LABELS)):
         super().__init__()
+        self.classes = classes
         self.down = nn.ModuleList(double_conv(i, o) for i, o in zip((3, *WIDTHS), WIDTHS))
         self.up = nn.ModuleList(double_conv(below + side, side) for below, side in zip(WIDTHS[:0:-1], WIDTHS[-2::-1]))
-        self.head = nn.Conv2d(WIDTHS[0], len(drawn_scenes.LABELS), 1)
+        self.head = nn.Conv2d(WIDTHS[0], classes, 1)
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """What the four sizes see, from full to an eighth."""
@@ -121,10 +135,11 @@ def judge(segmenter: Segmenter, pictures: Tensor, batch: int = 16) -> tuple[Tens
 
 
 def confusion(found: Tensor, truth: Tensor, classes: int = len(drawn_scenes.LABELS)) -> Tensor:
-    """Counts of pixels by true label (row) and found label (column), classes×classes."""
-    return torch.bincount(truth.flatten().long() * classes + found.flatten().long(), minlength=classes**2).view(
-        classes, classes
-    )
+    """Counts of pixels by true label (row) and found label (column), classes×classes; true labels beyond the classes
+    do not count."""
+    counts = truth.flatten() < classes
+    truth, found = (labels.flatten()[counts].long() for labels in (truth, found))
+    return torch.bincount(truth * classes + found, minlength=classes**2).view(classes, classes)
 
 
 def accuracies(counts: Tensor) -> dict[str, float]:
@@ -148,33 +163,41 @@ def scenes(split: str, domain: str, indices: range, size: int, seed: int = 0) ->
     return torch.from_numpy(pictures).permute(0, 3, 1, 2), torch.from_numpy(labels)
 
 
-def train(config: SegmenterConfig, path: Path | str, test: int = 200, progress: bool = True) -> dict:
-    """Train a segmenter on drawn scenes of domain B, write it to `path` and return its card.
+def material(config: SegmenterConfig, split: str, count: int) -> tuple[Tensor, Tensor]:
+    """Pictures N×3×size×size and labels N×size×size of a split, bytes: `count` drawn scenes, or all of a folder's."""
+    if config.data == DRAWN:
+        return scenes(split, "B", range(count), config.size, config.seed if split == "train" else 0)
+    return labelled(config.data, split, config.size)
 
-    Its figures are those on the first `test` test scenes of domain B.
+
+def train(config: SegmenterConfig, path: Path | str, test: int = 200, progress: bool = True) -> dict:
+    """Train a segmenter on pictures of domain B, write it to `path` and return its card.
+
+    Its figures are those on the first `test` drawn test scenes of domain B, or on all test photographs of a folder.
 
     Raises:
-        ValueError: if the device is not there, or the precision is unknown.
+        ValueError: if the device is not there, the precision is unknown, or a folder has no classes to go by.
     """
     place = devices.pick(config.device)
     context = devices.autocast(place, config.precision)
     torch.manual_seed(config.seed)
-    net = Segmenter().to(place)
+    net = Segmenter(config.classes).to(place)
     optimiser = torch.optim.AdamW(net.parameters(), config.lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.lr, config.steps + 1, pct_start=0.1)
-    pictures, labels = scenes("train", "B", range(config.scenes), config.size, config.seed)
+    pictures, labels = material(config, "train", config.scenes)
+    count = len(pictures)
     started = time.monotonic()
     bar = tqdm(range(config.steps), "segmenter", unit="step", disable=not progress)
     for step in bar:
         chosen = []
         for i in range(step * config.batch, (step + 1) * config.batch):
-            epoch, at = divmod(i, config.scenes)
-            chosen.append(int(permutation(config.seed, 1, epoch, config.scenes)[at]))
+            epoch, at = divmod(i, count)
+            chosen.append(int(permutation(config.seed, 1, epoch, count)[at]))
         x, y = (from_bytes(pictures[chosen].to(place)), labels[chosen].to(place).long())
         if torch.rand(()) < 0.5:
             x, y = x.flip(-1), y.flip(-1)
         with context():
-            loss = F.cross_entropy(net(x).float(), y)
+            loss = F.cross_entropy(net(x).float(), y, ignore_index=IGNORED)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -183,16 +206,18 @@ def train(config: SegmenterConfig, path: Path | str, test: int = 200, progress: 
             bar.set_postfix(loss=f"{float(loss.detach()):.3f}")
     minutes = (time.monotonic() - started) / 60
     net.eval().requires_grad_(False)
-    pictures, labels = scenes("test", "B", range(test), config.size)
-    figures = accuracies(confusion(judge(net, from_bytes(pictures))[0], labels))
+    pictures, labels = material(config, "test", test)
+    figures = accuracies(confusion(judge(net, from_bytes(pictures))[0], labels, config.classes))
     card = {
-        "data": f"{DRAWN}, domain B",
-        **{k: v for k, v in asdict(config).items() if k != "device"},
+        **{k: v for k, v in asdict(config).items() if k not in ("device", "data")},
+        "data": f"{Path(config.data).name}, domain B",
+        "classes": config.classes,
+        "scenes": count,
         "minutes": round(minutes, 1),
         "machine": devices.machine(place),
         "torch": torch.__version__,
         "parameters": sum(p.numel() for p in net.parameters()),
-        "test_scenes": test,
+        "test_scenes": len(pictures),
         "figures": {k: round(v, 4) for k, v in figures.items()},
     }
     save(net, path, card)
@@ -227,17 +252,25 @@ def load(path: Path | str | None = None, device: str = "auto") -> tuple[Segmente
         raise FileNotFoundError(
             f"There is no segmenter '{path}': train one with `python -m qsneg segmenter --out {path}`."
         )
-    net, place = Segmenter(), devices.pick(device)
+    place = devices.pick(device)
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
         if metadata.get("format") != FORMAT:
             raise ValueError("another format")
+        card = json.loads(metadata["card"])
+        net = Segmenter(card.get("classes", len(drawn_scenes.LABELS)))
         net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
         if not all(value.isfinite().all() for value in net.state_dict().values()):
             raise ValueError("not finite")
-        card = json.loads(metadata["card"])
-    except (safetensors.SafetensorError, OSError, KeyError, ValueError, RuntimeError):  # RecursionError is one
+    except (
+        safetensors.SafetensorError,
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ):  # RecursionError is one
         raise ValueError(
             f"'{path}' is no segmenter of qsneg: give a file written by `python -m qsneg segmenter`."
         ) from None

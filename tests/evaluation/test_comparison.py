@@ -11,6 +11,7 @@ from qsneg.evaluation import comparison, evaluate
 from qsneg.evaluation.comparison import configure, finish, run_folder, spread
 from qsneg.training.trainer import Trainer
 from qsneg.weights import Weights, read_metadata, save
+from tests.data.test_labelled import street
 
 
 @pytest.fixture
@@ -126,3 +127,23 @@ def test_one_sentence_each(small, settings, message):
     with pytest.raises(ValueError, match=message):
         go(small, **settings)
     assert not small.exists()
+
+
+def test_a_folder_with_maps_of_classes(small, tmp_path, monkeypatch):
+    """Its segmenter is trained once; the truth is scored by it, and compared with no distance to itself."""
+    monkeypatch.setattr(comparison, "STREET_STEPS", 2)
+    data = street(tmp_path / "street", side=64)
+    table = go(small, data=str(data), seeds=1, methods=["CUT"], count=None)
+    assert table["data"] == "street" and [r["method"] for r in table["runs"]] == ["CUT"] and table["shipped"] == []
+    truth = next(row for row in table["bounds"] if row["name"] == "true counterpart")
+    assert {"pixel_accuracy", "class_accuracy", "mean_iou"} < truth.keys() and not truth.keys() & {"swd", "frechet"}
+    assert table["runs"][0]["pixel_accuracy"] >= 0 and table["runs"][0]["swd"] > 0
+    text = (small / "miniature.md").read_text()
+    assert "table 1 of CUT's paper" in text and "pixel acc. 68.8" in text and "3 training pictures of street" in text
+    written = (small / "segmenter.safetensors").stat().st_mtime_ns
+    go(small, data=str(data), seeds=1, methods=["CUT"], count=None)
+    assert (small / "segmenter.safetensors").stat().st_mtime_ns == written
+    with pytest.raises(ValueError, match="holds a run with data"):
+        go(small, seeds=1, methods=["CUT"])
+    with pytest.raises(ValueError, match="no method 'cut' to compare: choose from CUT; QS-Attn local"):
+        go(small, seeds=1, methods=["cut"])

@@ -6,6 +6,7 @@ import torch
 from qsneg import weights
 from qsneg.metrics import segmenter
 from qsneg.metrics.segmenter import Segmenter, SegmenterConfig, accuracies, confusion
+from tests.data.test_labelled import street
 
 
 def test_scores_of_a_known_confusion():
@@ -83,3 +84,19 @@ def test_the_shipped_one_knows_true_pictures():
     assert card["figures"]["mean_iou"] > 0.9
     pictures, labels = segmenter.scenes("test", "B", range(6), 128)
     assert accuracies(confusion(segmenter.judge(net, pictures.float() / 127.5 - 1)[0], labels))["mean_iou"] > 0.85
+
+
+def test_photographs_with_classes(tmp_path):
+    """It learns a folder's labels, and pixels that do not count count nowhere."""
+    data = street(tmp_path / "street")
+    config = SegmenterConfig(str(data), steps=2, batch=2, size=32, device="cpu")
+    card = segmenter.train(config, tmp_path / "street.safetensors", progress=False)
+    assert (card["data"], card["classes"], card["scenes"], card["test_scenes"]) == ("street, domain B", 19, 3, 3)
+    net, _ = segmenter.load(tmp_path / "street.safetensors", "cpu")
+    assert net(torch.zeros(1, 3, 32, 32)).shape == (1, 19, 32, 32)
+    truth = torch.tensor([0, 13, 255, 255])
+    assert accuracies(confusion(torch.tensor([0, 13, 1, 2]), truth, 19)) == dict.fromkeys(
+        ("pixel_accuracy", "class_accuracy", "mean_iou"), 1.0
+    )
+    with pytest.raises(ValueError, match="no data folder"):
+        SegmenterConfig("nowhere")
