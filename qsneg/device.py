@@ -5,6 +5,7 @@ place = device.pick("auto")
 """
 
 import contextlib
+import ctypes
 import functools
 import platform
 from collections.abc import Callable
@@ -70,6 +71,23 @@ def autocast(device: torch.device, setting: str = "auto") -> Callable[[], contex
 def layout(device: torch.device) -> torch.memory_format:
     """The memory layout of networks and pictures that measured fastest there, in training and translation."""
     return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
+@functools.cache
+def keep_memory(device: torch.device) -> None:
+    """Let this process keep the memory that it frees, for what is computed next on the CPU.
+
+    The C library gives blocks of 32 MB and more back to the system each time, which clears every page of them anew: a
+    tenth to a fifth of a training step at 256 pixels and width 64. For processes that do nothing else, such as a
+    training: the greatest use of memory stays as it is, but it is kept to the end. Elsewhere than on Linux with glibc
+    nothing happens.
+    """
+    if device.type != "cpu" or platform.libc_ver()[0] != "glibc":
+        return
+    most_mapped, trim_above = -4, -1  # M_MMAP_MAX and M_TRIM_THRESHOLD of malloc.h
+    libc = ctypes.CDLL(None)
+    libc.mallopt(most_mapped, 0)
+    libc.mallopt(trim_above, 2**31 - 1)
 
 
 def describe(device: torch.device) -> str:

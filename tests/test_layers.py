@@ -78,3 +78,27 @@ def test_norms_of_nearly_flat_maps_keep_their_digits(mean, deviation, layout, dt
     truth.backward(grad.double())
     assert (y.double() - truth).abs().max() < forward
     assert (x.grad.double() - exact.grad).abs().max() < backward * exact.grad.abs().max()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("size", [(6, 8), (7, 9), (4, 5), (2, 2), (3, 2)])
+def test_fast_backward_passes_are_those_of_plain_ones(size, dtype):
+    """Blur and padding have backward passes of their own on the CPU: the same gradients as torch's, odd sizes too."""
+    torch.manual_seed(0)
+    down, tolerance = BlurDown(3), {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.02}[dtype]
+    row = torch.tensor([1.0, 2.0, 1.0], dtype=torch.float64) / 4
+    kernel = torch.outer(row, row).repeat(3, 1, 1, 1)
+
+    def blurred(x):
+        return F.conv2d(F.pad(x, (1,) * 4, mode="reflect"), kernel, stride=2, groups=3)
+
+    pairs = [(down, blurred), (ReflectPad(1), lambda x: F.pad(x, (1,) * 4, mode="reflect"))]
+    for fast, plain in pairs:
+        x = torch.randn(2, 3, *size).to(dtype).contiguous(memory_format=torch.channels_last).requires_grad_()
+        exact = x.detach().double().requires_grad_()
+        y, truth = fast(x), plain(exact)
+        grad = torch.randn(truth.shape).to(dtype)
+        y.backward(grad)
+        truth.backward(grad.double())
+        assert y.dtype == dtype and (y.double() - truth).abs().max() < tolerance * truth.abs().max()
+        assert (x.grad.double() - exact.grad).abs().max() < tolerance * exact.grad.abs().max()

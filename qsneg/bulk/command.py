@@ -4,6 +4,7 @@ report = translate_paths("local", ["photos"], "day2sunset/cut", "out", resume=Tr
 """
 
 from qsneg.bulk.files import Report, translate_files
+from qsneg.device import keep_memory, pick
 
 
 def by_ray(engine: str, paths: list[str], parquet: bool = False) -> bool:
@@ -33,6 +34,7 @@ def translate_paths(
 ) -> Report:
     """Translate pictures and folders, or with the engine ray what lies at one address; `options` as of both."""
     if not by_ray(engine, paths, parquet):
+        keep_memory(pick(options.get("device", "auto")))
         return translate_files(paths, checkpoint, out, size, margin=margin, white=white, tile=tile, **options)
     if tile:
         raise ValueError("Tiles are made on one machine: leave out --tile, or --engine ray.")

@@ -22,6 +22,7 @@ from qsneg import weights
 from qsneg.bounds import ATTENTION_MODES
 from qsneg.config import DRAWN, METHODS, ModelConfig, TrainConfig, build, trained_methods
 from qsneg.data.labelled import class_files
+from qsneg.device import keep_memory, pick
 from qsneg.evaluation import evaluate
 from qsneg.evaluation.table import TRUTH, dot_plot, examples, legend, markdown_table, present
 from qsneg.filesystem import output_folder
@@ -226,6 +227,7 @@ def miniature(
     names, settings = chosen(methods), (preset, device, precision, data)
     plan = [(name, seed, *configure(name, steps, seed, *settings)) for seed in range(seeds) for name in names]
     out = output_folder(out)
+    keep_memory(pick(device))
     for name, seed, model, config in plan:  # before the long part
         check(run_folder(out, name, seed), model, config)
     judge = judge or segmenter_of(data, out, device, progress)

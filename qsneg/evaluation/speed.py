@@ -147,6 +147,7 @@ def bench(
 ) -> None:
     """Print the table: seconds of both sides and their ratio, then each method's step relative to CUT's."""
     place = devices.pick(device)
+    devices.keep_memory(place)  # for both sides
     used = devices.precision(place, precision)
     if size % 4 or size < 32:
         raise ValueError(f"The size must be divisible by 4 and at least 32, not {size}.")

@@ -6,6 +6,7 @@ start(Path("runs/debug"), go_on=False, given={"data": "horse2zebra-drawn", "pres
 from pathlib import Path
 
 from qsneg.config import build
+from qsneg.device import keep_memory
 from qsneg.training import processes
 from qsneg.training.checkpoint import NAME
 from qsneg.training.trainer import Trainer, resume
@@ -22,6 +23,7 @@ def start(out: Path, go_on: bool, given: dict) -> None:
         if trainer.step == trainer.steps:
             print(f"The run is finished, at step {trainer.step}: with more --steps it goes on.")
             return
+        keep_memory(trainer.device)
         a, b = map(len, trainer.data.domains)
         print(f"Training with {a} pictures of domain A and {b} of domain B, on {trainer.device.type}.", flush=True)
         if (size := trainer.processes.size) > 1:
