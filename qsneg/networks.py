@@ -219,8 +219,10 @@ def unit(x: Tensor) -> Tensor:
 
 
 def tokens(features: Tensor) -> Tensor:
-    """A feature map B×C×H×W as tokens B×L×C, L = H·W positions in row-major order."""
-    return features.flatten(2).transpose(1, 2)
+    """A feature map B×C×H×W as tokens B×L×C, L = H·W positions in row-major order.
+
+    In this order of axes the gradient comes back channels-last, as the convolutions want it."""
+    return features.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def initialise(net: nn.Module) -> None:

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from qsneg.layers import BlurDown, BlurUp, InstanceNorm, ReflectPad
+from qsneg.networks import tokens
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
@@ -102,3 +103,13 @@ def test_fast_backward_passes_are_those_of_plain_ones(size, dtype):
         truth.backward(grad.double())
         assert y.dtype == dtype and (y.double() - truth).abs().max() < tolerance * truth.abs().max()
         assert (x.grad.double() - exact.grad).abs().max() < tolerance * exact.grad.abs().max()
+
+
+def test_gradients_of_tokens_come_back_channels_last():
+    """Of one picture of a batch, too: torch lost track of the layout there, and every norm before it made a copy."""
+    features = torch.randn(2, 8, 6, 6).contiguous(memory_format=torch.channels_last).requires_grad_()
+    seen = []
+    whole = features * 1
+    whole.register_hook(lambda grad: seen.append(grad.is_contiguous(memory_format=torch.channels_last)))
+    sum(tokens(picture)[:, [3, 1]].sum() for picture in whole.chunk(2)).backward()
+    assert seen == [True]
