@@ -77,25 +77,9 @@ def data(
 ):
     """Fetch one of the papers' sets of pictures, or prepare one that you have, for `train`."""
     from qsneg.data import paper_sets
-    from qsneg.data.cityscapes import prepare_cityscapes
-    from qsneg.data.own_set import prepare_own
+    from qsneg.data.prepare import prepare
 
-    if show:
-        print(paper_sets.listing())
-        return
-    if name is None or out is None:
-        raise ValueError(
-            "Say which set and which new folder: data horse2zebra --out data/horse2zebra (--list: all sets)."
-        )
-    if source and url:
-        raise ValueError("Give --from for what is here or --url for what is to be fetched, not both.")
-    if name == paper_sets.CITYSCAPES and source:
-        prepared = prepare_cityscapes(source, out)
-    elif source and name not in paper_sets.KNOWN:
-        prepared = prepare_own(source, out)
-    else:
-        prepared = paper_sets.prepare(name, out, url, source)
-    for line in paper_sets.in_words(prepared, out):
+    for line in [paper_sets.listing()] if show else prepare(name, out, url, source):
         print(line)
 
 
@@ -133,20 +117,10 @@ def score(
 
     Of translations as people see them, with their margin.
     """
-    from qsneg.metrics.score import figures
-    from qsneg.translate import load
+    from qsneg.metrics.score import lines
 
-    if count < 1:
-        raise ValueError(f"The count must be at least 1, not {count}.")
-    if data and not Path(data).is_dir():
-        raise ValueError(f"There is no data folder '{data}'.")
-    for i, name in enumerate(checkpoints):
-        row = figures(load(name, device, precision=precision).as_shown, data or DRAWN, count)
-        if not row:
-            raise ValueError(f"'{data}' has no pictures in testA and testB to score on.")
-        if i == 0:
-            print(f"{'checkpoint':40}" + "".join(f"{k:>14}" for k in row))
-        print(f"{name:40}" + "".join(f"{v:14.3f}" for v in row.values()), flush=True)
+    for line in lines(checkpoints, count, data, device, precision):
+        print(line, flush=True)
 
 
 @cli.command()
@@ -240,6 +214,26 @@ def inspect(
 
     model = load(checkpoint, device, precision=precision)
     print(inspect_file(picture, model, out, layer, mode, anchors, seed, size, white)["in_words"])
+
+
+@cli.command()
+def film(
+    source: Annotated[str, typer.Argument(help="folder of a run, or a family such as photo2ink")],
+    picture: Annotated[Optional[Path], typer.Argument(help="of yours, through all that a run kept (--keep)")] = None,
+    *,
+    out: Annotated[Path, typer.Option(help="file to write: .webp, .gif or .mp4")],
+    size: Annotated[Optional[int], typer.Option(help="short side of your picture in pixels (default: 256)")] = None,
+    layer: Annotated[Optional[int], typer.Option(help="whose anchors are shown (default: 16, where QS-Attn)")] = None,
+    number: Annotated[int, typer.Option(help="without a picture: which of the four recorded")] = 1,
+    seconds: Annotated[float, typer.Option(help="that a frame stays")] = 0.6,
+    device: Device = "auto",
+    precision: Precision = "float32",
+):
+    """A film to pass on: what training recorded, or a picture of yours through all weights that a run kept."""
+    from qsneg.pages.film_file import film_file
+
+    count = film_file(source, picture, out, size, layer, number, seconds, device, precision)
+    print(f"Written: {out} ({count} frames, {out.stat().st_size / 1e6:.1f} MB).")
 
 
 @cli.command()

@@ -293,6 +293,8 @@ class TrainConfig:
     # steps between figures on validation pictures, by which the best step is chosen (0: never)
     film: bool = True
     # record the training film
+    track: str | None = None
+    # project of trackio or wandb, where one is installed, that the metrics go to, too; wandb/NAME chooses between them
 
     def __post_init__(self):
         if self.crop % 4 or self.crop < 32:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from qsneg.pages import film
+from qsneg.pages import recorded
 from qsneg.sharing.cards import family_card
 from qsneg.training.trainer import resume
 from qsneg.translate import load
@@ -46,7 +46,7 @@ def test_cards_and_films_are_shown():
     assert card["data"] == "horse2zebra-drawn" and card["train_config"]["steps"] == 4
     found = {m: read_metadata(find(f"horse2zebra-drawn/{m}", FOLDER)) for m in METHODS}
     assert "QS-Attn" in family_card(FOLDER / "horse2zebra-drawn", found)
-    films = film.load(FOLDER / "horse2zebra-drawn", ["cut"])
+    films = recorded.load(FOLDER / "horse2zebra-drawn", ["cut"])
     assert len(films["cut"].strips) == 5 and films["cut"].anchors.shape[:3] == (5, 4, 2)
 
 

@@ -31,6 +31,14 @@ def concentration(positions: np.ndarray, shape: tuple[int, int], share: float = 
     return float(held[last] / len(positions)), float(covered[last] / area.sum())
 
 
+def staying(frames: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """How many places of each frame are among those of the next: of S×…×N×2 on a grid, (S−1)×… whole numbers."""
+    index = frames[..., 0] * shape[1] + frames[..., 1]
+    is_there = np.zeros((*index.shape[:-1], shape[0] * shape[1]), bool)
+    np.put_along_axis(is_there, index.astype(np.int64), True, axis=-1)
+    return (is_there[1:] & is_there[:-1]).sum(-1)
+
+
 def percentages(shares: dict[str, float], digits: int = 0) -> dict[str, float]:
     """Shares that sum to 1 in percent of so many digits that sum to 100: rounded down, then up where most was lost."""
     parts = 100 * 10**digits

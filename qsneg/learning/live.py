@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from qsneg.learning.run import Run
-from qsneg.pages.film import Recorded, recorded
+from qsneg.pages.recorded import Recorded, recorded
 from qsneg.training.film import gathered
 
 LOSSES = {  # what is plotted: its title, and which of metrics.jsonl's losses are summed

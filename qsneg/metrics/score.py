@@ -13,7 +13,7 @@ appendix: 7×7 patches of a Laplacian pyramid of three levels), again relative t
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from qsneg.config import DRAWN
 from qsneg.data import drawn_scenes
 from qsneg.filesystem import find_images
 from qsneg.image_io import readable, square, to_batch
+from qsneg.translate import load
 
 Translate = Callable[[Tensor], Tensor]  # B×3×H×W in [-1, 1] to the same
 
@@ -143,3 +144,25 @@ def descriptors(x: Tensor, patches: int, random: torch.Generator, side: int = 7)
     columns = (left[..., None] + offset)[..., None, :]  # N×P×1×side
     picked = x[torch.arange(n)[:, None, None, None], :, rows, columns]  # N×P×side×side×3
     return picked.reshape(n * patches, -1)
+
+
+def lines(
+    checkpoints: list[str], count: int, data: str | None, device: str = "auto", precision: str = "float32"
+) -> Iterator[str]:
+    """A table of the figures of models by name, line by line as they are measured; `data`: a folder, or None for drawn
+    scenes.
+
+    Raises:
+        ValueError: if the count is below 1, or there is nothing to score on.
+    """
+    if count < 1:
+        raise ValueError(f"The count must be at least 1, not {count}.")
+    if data and not Path(data).is_dir():
+        raise ValueError(f"There is no data folder '{data}'.")
+    for i, name in enumerate(checkpoints):
+        row = figures(load(name, device, precision=precision).as_shown, data or DRAWN, count)
+        if not row:
+            raise ValueError(f"'{data}' has no pictures in testA and testB to score on.")
+        if i == 0:
+            yield f"{'checkpoint':40}" + "".join(f"{k:>14}" for k in row)
+        yield f"{name:40}" + "".join(f"{v:14.3f}" for v in row.values())

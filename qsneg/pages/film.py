@@ -1,14 +1,9 @@
-"""The Film page: what training recorded, all methods at once, a slider over the steps.
+"""The Film page: what training recorded, all methods at once, a slider over the steps; and the film to pass on.
 
-    films = load(Path("checkpoints/day2sunset"), ["cut", "negcut"])    # <method>.film beside the weights
-
-Its rows hold every frame; moving between them is the browser's work. The arrays are described in `qsneg.training.film`.
+Its rows hold every frame; moving between them is the browser's work. The films themselves are `qsneg.pages.recorded`'s.
 """
 
-import functools
-import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,63 +13,16 @@ import qsneg.pages.controls as controls
 from qsneg.config import CUT, NEGCUT, QS_ATTN
 from qsneg.inspect import Grid, summary
 from qsneg.pages.anchors import rank_bar
+from qsneg.pages.film_frames import recorded_frames
 from qsneg.pages.page import Looked, Page, Words
+from qsneg.pages.recorded import PICTURES, Recorded, all_steps, load, spans, strip_of
 from qsneg.pages.selection import Selection
-from qsneg.rendering.colormaps import by_log, percent, title_of
+from qsneg.rendering import plots
+from qsneg.rendering.colormaps import by_log, colour_of, percent, title_of
 from qsneg.rendering.rows import Dots, Panel, Picture, Row
-from qsneg.training.film import SIZE, cut, log_entropy
+from qsneg.training.film import SIZE
 
-PICTURES = 4
 GRID = Grid(12, (48, 48), (SIZE, SIZE), 4, 0)  # of a picture that stands alone
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """One film: S frames of P pictures, L layers, a grid of H×W."""
-
-    steps: list[int]
-    layers: list[int]
-    log_entropy: np.ndarray  # S×P×L×H×W, nats
-    anchors: np.ndarray  # S×P×L×N×2, row and column
-    strips: list[bytes]  # the translations of each frame, WebP of P pictures side by side
-    source: bytes
-
-    @property
-    def grid(self) -> Grid:
-        shape = self.log_entropy.shape[-2:]
-        return Grid(12, shape, (SIZE, SIZE), SIZE // shape[0], 0)
-
-    def layer(self, selection: Selection) -> int:
-        """The layer asked for, or the last that was recorded."""
-        return selection.film_layer if selection.film_layer in self.layers else self.layers[-1]
-
-
-def load(folder: Path, methods: list[str]) -> dict[str, Recorded]:
-    """The films that lie beside a family's weights and can be read."""
-    films = {}
-    for method in methods:
-        path = Path(folder) / f"{method}.film"
-        try:
-            films[method] = _load(path, (path / "film.npz").stat().st_mtime_ns)
-        except (OSError, ValueError, KeyError, IndexError):
-            continue  # the page says that there is none
-    return films
-
-
-@functools.lru_cache(maxsize=16)
-def _load(path: Path, changed: int) -> Recorded:
-    with np.load(path / "film.npz") as file:
-        return recorded(path, {name: file[name] for name in file.files})
-
-
-def recorded(path: Path, arrays: dict[str, np.ndarray]) -> Recorded:
-    """A film by its folder and what `qsneg.training.film.gathered` gives."""
-    anchors = np.unravel_index(arrays["anchors"].astype(np.int64), tuple(arrays["grid"]))
-    steps = arrays["steps"].tolist()
-    strips = [(path / f"{step:07d}.webp").read_bytes() for step in steps]
-    source = (path / "source.webp").read_bytes()
-    layers = arrays["layers"].tolist()
-    return Recorded(steps, layers, log_entropy(arrays), np.stack(anchors, axis=-1), strips, source)
 
 
 class Film(Page):
@@ -92,6 +40,7 @@ class Film(Page):
         controls.Control("layer", "Layer", 16, controls.LAYER, controls.named((12, 16)), field="film_layer"),
         controls.scale(lambda selection: selection.film_scale, "film_scale"),
     )
+    moves = True
     pictures_of = "films"
 
     def steps(self, views, subject) -> Iterator[dict]:
@@ -103,12 +52,13 @@ class Film(Page):
         yield {m: films.get(m, why[m]) for m in subject.methods}
 
     def look(self, seen: dict[str, Recorded | str], selection: Selection) -> Looked:
-        """Found are the log-entropies of one picture and layer, S×H×W, and its anchors, S×N×2."""
+        """Found are of one picture and layer the log-entropies, S×H×W, the anchors, S×N×2, and how many of a frame's
+        are there in the next, S−1."""
         films = {m: film for m, film in seen.items() if not isinstance(film, str)}
         found = {}
         for method, film in films.items():
-            at = selection.picture, film.layers.index(film.layer(selection))
-            found[method] = film.log_entropy[:, *at], film.anchors[:, *at]
+            at = film.place(selection)
+            found[method] = film.log_entropy[:, *at], film.anchors[:, *at], film.stay[:, *at]
         return Looked(films, found, {m: why for m, why in seen.items() if m not in films})
 
     def head(self, looked: Looked, selection: Selection, title: str, size: int) -> str:
@@ -137,7 +87,22 @@ class Film(Page):
             Row("Translation", "As recorded, 192 × 192 pixels.", (lead, *translations), steps),
             Row(f"Entropy, {shown}", scale, (low, *entropies), steps),
             Row(f"Anchors, {shown}", rank, (ask, *anchors), steps),
+            *([self.staying(looked, shown)] if len(steps) > 1 else []),
         ]
+
+    def staying(self, looked: Looked, shown: str) -> Row:
+        """How many anchors are the same in the next frame, over the steps of all methods."""
+        (_, first), last = all_steps(looked.seen)[:2], all_steps(looked.seen)[-1]
+        ticks, chance = ticks_between(first, last), max(film.by_chance for film in looked.seen.values())
+        read = "High: what is asked has settled. Low: training still looks elsewhere. Later frames lie further apart."
+        panels = [Panel("", words=read)]
+        for method, (_, anchors, stay) in looked.found.items():
+            count, steps = anchors.shape[1], looked.seen[method].steps[1:]
+            points = [(place_of(step, first, last), s / count) for step, s in zip(steps, stay)]
+            plot = plots.course(points, chance, ticks, colour_of(method), "step of the later frame, log")
+            panels.append(Panel(method, "anchors-that-stay", plot=plot, words=stay_words(looked.seen[method], stay)))
+        note = "How many anchors of a frame are anchors in the next one, too. Dashed: as many as of two random draws, "
+        return Row(f"Anchors that stay, {shown}", f"{note}{percent(chance)}.", tuple(panels))
 
     def source(self, films: dict[str, Recorded], selection: Selection) -> Picture:
         return strip_of("film-source", next(iter(films.values())).source, selection.picture)
@@ -145,11 +110,11 @@ class Film(Page):
     def frames(self, looked: Looked, selection: Selection) -> tuple[list[Panel], list[Panel], list[Panel]]:
         """Translations, entropies and anchors of all methods and steps."""
         films, steps, picture = looked.seen, all_steps(looked.seen), selection.picture
-        logs = {(m, n): log for m, (entropies, _) in looked.found.items() for n, log in enumerate(entropies)}
+        logs = {(m, n): log for m, (entropies, *_) in looked.found.items() for n, log in enumerate(entropies)}
         maps, source = by_log(logs, selection.film_scale, "entropy, nats"), self.source(films, selection)
         translations, entropies, anchors = [], [], []
         for method, film in films.items():
-            at = looked.found[method][1]
+            _, at, stays = looked.found[method]
             label, ranks = f"{title_of(method)}: {{}} of picture {picture + 1}", rank_bar(at.shape[1])
             for n, first, last in spans(film, steps):
                 step, common = f"{film.steps[n]:07d}", dict(grid=film.grid, span=(first, last))
@@ -160,13 +125,20 @@ class Film(Page):
                 entropies.append(Panel(method, f"entropy-{step}", source, **look, **common))
                 share, area = percent(summary.SHARE), percent(summary.concentration(at[n], film.grid.shape)[1])
                 said = f"Step {film.steps[n]:,}: {share} of the anchors fit on {area} of the picture."
+                said += f" {kept_since(film, n, stays)}" if n else ""
                 look = dict(label=label.format("anchors"), marks=(Dots(at[n]),), bar=ranks, words=said)
                 anchors.append(Panel(method, f"anchors-{step}", source, **look, **common))
         return translations, entropies, anchors
 
     def facts(self, looked: Looked, selection: Selection) -> dict:
-        films, picture = looked.seen, selection.picture + 1
-        return {m: {"steps": f.steps, "layers": f.layers, "picture": picture} for m, f in films.items()}
+        out = {}
+        for method, film in looked.seen.items():
+            count, stay = film.anchors.shape[-2], looked.found[method][2].tolist()
+            found = {str(step): {"count": n, "share": round(n / count, 4)} for step, n in zip(film.steps[1:], stay)}
+            out[method] = {"steps": film.steps, "layers": film.layers, "picture": selection.picture + 1}
+            out[method] |= {"layer": film.layer(selection), "anchors": count, "anchors_that_stay": found}
+            out[method] |= {"share_by_chance": round(film.by_chance, 4)}
+        return out
 
     def arrays(self, looked: Looked, selection: Selection) -> dict[str, dict]:
         """Those of all pictures and layers."""
@@ -176,22 +148,42 @@ class Film(Page):
             out[method] |= {
                 "log_entropy": film.log_entropy.astype(np.float16),
                 "anchors": film.anchors.astype(np.int16),
+                "anchors_that_stay": film.stay.astype(np.int16),
             }
         return out
 
-
-def all_steps(films: dict[str, Recorded]) -> list[int]:
-    """The steps of all films together, in order."""
-    return sorted({step for film in films.values() for step in film.steps})
+    def film(self, looked: Looked, selection: Selection, family: str) -> tuple[Iterator[Image.Image], int]:
+        return recorded_frames(looked.seen, family, selection), len(all_steps(looked.seen))
 
 
-def spans(film: Recorded, steps: list[int]) -> list[tuple[int, int, int]]:
-    """(frame, first, last): a film's frames, and the indices in `steps` between which each is its latest."""
-    starts = [steps.index(step) for step in film.steps]
-    stops = [start - 1 for start in starts[1:]] + [len(steps) - 1]
-    return [(n, start, stop) for n, (start, stop) in enumerate(zip(starts, stops))]
+def kept_since(film: Recorded, frame: int, stay: np.ndarray) -> str:
+    """How many anchors of a frame, not the first, were there in the one before."""
+    count, since = int(stay[frame - 1]), film.steps[frame - 1]
+    of = film.anchors.shape[-2]
+    return f"{count} of {of} were there at step {since:,} ({percent(count / of)}; by chance {percent(film.by_chance)})."
 
 
-def strip_of(name: str, strip: bytes, picture: int) -> Picture:
-    """One picture of a strip."""
-    return Picture(name, lambda: cut(Image.open(io.BytesIO(strip)).convert("RGB"))[picture], (picture, PICTURES))
+def stay_words(film: Recorded, stay: np.ndarray) -> str:
+    """Between which frames fewest anchors stay, and how many do at the end."""
+    if not len(stay):
+        return "One frame alone."
+    of, least = film.anchors.shape[-2], int(stay.argmin())
+    last, fewest = (f"{int(n)} of {of} ({percent(n / of)})" for n in (stay[-1], stay[least]))
+    steps = "step {:,} to {:,}"
+    return (
+        f"<b>{last}</b> stay from {steps.format(*film.steps[-2:])}; fewest, {fewest}, from "
+        f"{steps.format(*film.steps[least : least + 2])}."
+    )
+
+
+def place_of(step: int, first: int, last: int) -> float:
+    """Where a step stands on a logarithmic axis, 0…1."""
+    return float(np.log(step / first) / np.log(last / first)) if last > first else 0.5
+
+
+def ticks_between(first: int, last: int) -> list[tuple[float, str]]:
+    """Both ends of a logarithmic axis, and the powers of ten that have room between them."""
+    powers = [10**n for n in range(1, 9) if first < 10**n < last]
+    there = {step: place_of(step, first, last) for step in dict.fromkeys((first, *powers, last))}
+    ends = (there[first], there[last])
+    return [(p, f"{s:,}") for s, p in there.items() if s in (first, last) or min(abs(p - e) for e in ends) > 0.2]

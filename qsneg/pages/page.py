@@ -67,6 +67,7 @@ class Page:
     title: str
     words: Words
     controls: tuple[Control, ...]
+    moves = False  # whether it gives a film
     pictures_of = "views"  # pages with the same word have the same pictures under their maps
 
     def steps(self, views, subject) -> Iterator:
@@ -105,6 +106,9 @@ class Page:
 
     def pictures(self, seen: dict) -> dict[str, Image.Image | bytes]:
         """What lies under the maps by the names that `rows` refers to, as pictures or WebP files."""
+
+    def film(self, looked: Looked, selection: Selection, family: str) -> tuple[Iterator[Image.Image], int]:
+        """Its frames as a film to pass on, and how many they are; of pages that move."""
 
     def files(self, looked: Looked, selection: Selection) -> dict:
         """Everything on the page as files by name (see `qsneg.rendering.report`)."""

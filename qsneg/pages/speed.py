@@ -15,7 +15,7 @@ from qsneg.config import ModelConfig
 from qsneg.image_io import to_image
 from qsneg.inspect import View, observe
 from qsneg.pages import PAGES
-from qsneg.pages.film import PICTURES, Recorded
+from qsneg.pages.recorded import PICTURES, Recorded
 from qsneg.pages.selection import Selection
 from qsneg.training.film import ANCHORS, LAYERS, frame_steps
 from qsneg.translate import Translator

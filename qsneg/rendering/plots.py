@@ -3,6 +3,7 @@
 histogram(logs, cut, limits, ticks, "#0072B2")      one method's entropies, the cut-off marked
 strip({"positive": [0.9], "in_image": cosines}, (-1, 1))
 scatter(query.points)
+course([(0, 0.2), (0.5, 0.7), (1, 0.9)], 0.11, [(0, "10"), (1, "8,000")], "#0072B2", "step")
 """
 
 from collections.abc import Sequence
@@ -81,6 +82,25 @@ def histogram(
     )
     places = [(n / (len(ticks) - 1), tick) for n, tick in enumerate(ticks)]
     return svg(140, drawn + axis(bottom, left, right, places, unit), "Histogram of entropies")
+
+
+def course(
+    points: Sequence[tuple[float, float]], chance: float, ticks: Sequence[tuple[float, str]], colour: str, label: str
+) -> str:
+    """Shares 0…1 at places 0…1 of an axis as a line with dots; dashed, the share that comes about by chance."""
+    top, bottom, left, right = 8, 104, 34, WIDTH - 8
+    at = [(left + x * (right - left), bottom - y * (bottom - top)) for x, y in points]
+    drawn = ""
+    for share in (0, 0.5, 1):
+        y = bottom - share * (bottom - top)
+        drawn += f'<text x="{left - 6}" y="{y + 4:g}" text-anchor="end" opacity=".8">{share:.0%}</text>'
+        drawn += f'<path d="M{left} {y:g}H{right}" stroke="currentColor" stroke-opacity=".15"/>'
+    y = bottom - chance * (bottom - top)
+    drawn += f'<path d="M{left} {y:.1f}H{right}" stroke="currentColor" stroke-opacity=".7" stroke-dasharray="3 2"/>'
+    line = "L".join(f"{x:.1f} {y:.1f}" for x, y in at)
+    drawn += f'<path d="M{line}" fill="none" stroke="{colour}" stroke-width="1.8"/>'
+    drawn += f'<path d="{circles(at, 2.4)}" fill="{colour}"/>'
+    return svg(140, drawn + axis(bottom, left, right, ticks, label), "Course of a share over training")
 
 
 def shares(values: np.ndarray, limits: tuple[float, float], bins: int = 40) -> np.ndarray:

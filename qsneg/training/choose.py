@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from qsneg.filesystem import whole
 from qsneg.training.lock import alone
+from qsneg.training.records import kept
 from qsneg.training.trainer import resume
 from qsneg.training.validation import HINT, Validation
 from qsneg.translate import Translator
@@ -31,13 +32,10 @@ def choose(run: Path | str, device: str = "auto", progress: bool = True) -> list
     validation = Validation(trainer.config.data)
     if not validation.words:
         raise ValueError(HINT)
-    kept = {int(path.stem): path for path in sorted((trainer.out / "kept").glob("*[0-9].safetensors"))}
-    kept = {step: path for step, path in kept.items() if step < trainer.step}
-    if not kept:
-        raise ValueError(f"'{run}' kept no weights on its way: train with --keep 10, say.")
+    found = {step: path for step, path in kept(trainer.out).items() if step < trainer.step}
     with alone(trainer.out):
         trainer.validation, trainer.history = validation, []
-        for step, path in tqdm(kept.items(), disable=not progress, unit="file"):
+        for step, path in tqdm(found.items(), disable=not progress, unit="file"):
             trainer.evaluate(step, Translator(load(path), trainer.device).as_shown)
         trainer.evaluate()
         trainer.save()
@@ -46,7 +44,7 @@ def choose(run: Path | str, device: str = "auto", progress: bool = True) -> list
             with whole(target) as part:
                 shutil.copy(trainer.out / "model.safetensors", part)
         else:
-            weights = load(kept[best["step"]])
+            weights = load(found[best["step"]])
             weights.card |= {
                 key: value for key, value in trainer.card().items() if key in ("last", "best", "validation")
             }

@@ -5,6 +5,7 @@ samples/<step>.jpg           sources above, translations below
 film/                        see `qsneg.training.film`
 kept/<step>.safetensors      weights at `keep` evenly spaced steps
 best.safetensors             the weights of the best figure on validation pictures, where there are any
+tracking.json                what the run is called by a tracker, see `qsneg.training.tracking`
 checkpoint.pt, model.safetensors
 """
 
@@ -12,6 +13,9 @@ import json
 import os
 import sys
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -29,11 +33,12 @@ from qsneg.filesystem import Unwritable, find_images, whole
 from qsneg.image_io import for_people, readable, resize_short, to_image, to_tensor
 from qsneg.rendering.sample_pictures import for_film
 from qsneg.training.film import SIZE, Film, gather
-from qsneg.weights import save
+from qsneg.training.tracking import Tracking
+from qsneg.weights import read_metadata, save
 
 PARTS = tuple(f"{folder}.????????.part" for folder in ("", "samples/", "film/", "kept/"))  # of a run that was killed
 WRITTEN = ("samples/*[0-9].jpg", "film/*[0-9].npz", "film/*.webp", "film/film.npz", "kept/*[0-9].safetensors",
-           "best.safetensors")  # of a run that stopped before its first checkpoint  # fmt: skip
+           "best.safetensors", "tracking.json")  # of a run that stopped before its first checkpoint  # fmt: skip
 SHOWN = ("G_GAN", "NCE", "D_real", "D_fake", "N")  # losses beside the progress bar
 
 
@@ -57,6 +62,8 @@ class Records:
         self.said = sum(int(s) for s in trainer.skipped.values())
         if trainer.step == 0:
             self.film_frame()
+        settings = {**asdict(model), **asdict(c), "data": Path(c.data).name, "steps": trainer.steps}
+        self.tracking = Tracking(c.track, out, settings, self.say) if c.track else None
 
     def after_step(self, losses: dict[str, Tensor], final: bool) -> bool:
         """Everything that is due now; at the `final` step of this call, all. Returns whether a checkpoint is."""
@@ -91,8 +98,10 @@ class Records:
             self.say(f"Skipped {skipped - self.said} update(s) whose gradient was not finite.")
             self.said = skipped
         values = {k: round(v, 6) for k, v in (means | found).items()}
-        self.metrics.append({"step": t.step, **values, "lr": t.learning_rate(t.step), "seconds": round(t.seconds, 1),
-                             "broken": len(t.broken), "skipped": skipped})  # fmt: skip
+        line = {**values, "lr": t.learning_rate(t.step), "seconds": round(t.seconds, 1), "broken": len(t.broken)}
+        self.metrics.append({"step": t.step, **line, "skipped": skipped})
+        if self.tracking:
+            self.tracking.log(line | {"skipped": skipped}, t.step)
         self.bar.set_postfix({k: f"{v:.2f}" for k, v in means.items() if k in SHOWN})
         if self.board:
             try:
@@ -112,6 +121,34 @@ class Records:
             self.bar.write(text, file=sys.stderr)
         except OSError:  # a terminal that was closed
             pass
+
+
+@contextmanager
+def recording(trainer, bar: tqdm) -> Iterator[Records | None]:
+    """The records of a trainer, closed at the end; None but in the first of several processes."""
+    records = Records(trainer, bar) if trainer.processes.first else None
+    try:
+        yield records
+    finally:
+        if records and records.tracking:
+            records.tracking.close()
+
+
+def kept(run: Path | str) -> dict[int, Path]:
+    """The weights that a run kept on its way, by step, and at the end its latest.
+
+    Raises:
+        FileNotFoundError: if there is no such run.
+        ValueError: if it kept none.
+    """
+    run = Path(run)
+    if not (run / "model.safetensors").is_file():
+        raise FileNotFoundError(f"'{run}' is no folder of a training run: it has no model.safetensors.")
+    found = {int(path.stem): path for path in sorted((run / "kept").glob("*[0-9].safetensors")) if path.stem.isdigit()}
+    if not found:
+        raise ValueError(f"'{run}' kept no weights on its way: train with --keep 10, say.")
+    last = read_metadata(run / "model.safetensors")[1].get("steps", 0)
+    return found | {last: run / "model.safetensors"} if last > max(found) else found
 
 
 def clear(out: Path, patterns: tuple[str, ...]) -> None:

@@ -9,6 +9,7 @@ from qsneg.config import build
 from qsneg.device import keep_memory
 from qsneg.training import processes
 from qsneg.training.checkpoint import NAME
+from qsneg.training.tracking import tracker
 from qsneg.training.trainer import Trainer, resume
 
 
@@ -19,6 +20,8 @@ def start(out: Path, go_on: bool, given: dict) -> None:
         ValueError: one sentence, if something cannot be used, or as `Trainer.run`.
     """
     with processes.quiet():
+        if given.get("track"):
+            processes.Processes().as_one(lambda: tracker(given["track"]))
         trainer = processes.Processes().as_one(lambda: resume(out, **given) if go_on else begin(out, given))
         if trainer.step == trainer.steps:
             print(f"The run is finished, at step {trainer.step}: with more --steps it goes on.")

@@ -34,7 +34,7 @@ from qsneg.metrics.score import Translate
 from qsneg.training import checkpoint, cuda_graph
 from qsneg.training.lock import alone
 from qsneg.training.processes import Lost, Processes
-from qsneg.training.records import Metrics, Records
+from qsneg.training.records import Metrics, Records, recording
 from qsneg.training.signals import Stop, leave_signals
 from qsneg.training.validation import HINT, Validation, best
 from qsneg.translate import Translator
@@ -281,8 +281,7 @@ class Trainer:
             if not self.validation.words:
                 print(HINT, file=sys.stderr)
         bar = tqdm(None, self.model.traits.title, end, initial=self.step, unit="step", disable=not progress)
-        with bar, contextlib.closing(self.batches(end)) as batches:
-            records = Records(self, bar) if self.processes.first else None
+        with bar, contextlib.closing(self.batches(end)) as batches, recording(self, bar) as records:
             last = time.monotonic()
             for x, y, broken in batches:
                 losses = self.train_step(x, y)
@@ -326,8 +325,9 @@ class Trainer:
 
 
 def portable(config: TrainConfig) -> dict:
-    """The configuration as a dict for cards: of a data folder's path, only the name."""
-    return dataclasses.asdict(config) | {"data": config.data if config.data == DRAWN else Path(config.data).name}
+    """The configuration as a dict for cards: of a data folder's path, only the name; not where it was tracked."""
+    data = config.data if config.data == DRAWN else Path(config.data).name
+    return dataclasses.asdict(config) | {"data": data, "track": None}
 
 
 def resume(out: Path | str, **overrides) -> Trainer:

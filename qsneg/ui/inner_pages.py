@@ -16,6 +16,7 @@ from qsneg.ui.archive import archive
 from qsneg.ui.arguments import numbers
 from qsneg.ui.components import AT_ONCE, LINE, PRIVATE, Message, Track, Whole, drawn, script, sentence
 from qsneg.ui.feature_cache import Views
+from qsneg.ui.film_buttons import FilmButtons
 from qsneg.ui.line import Wish
 from qsneg.ui.own_weights import OWN
 from qsneg.ui.selection import Subject, Visit
@@ -88,6 +89,7 @@ class InnerPage:
                 self.controls = [Moved(self, control) for control in page.controls]
             with gr.Row(elem_classes="line"):
                 self.head = gr.HTML(elem_classes="grow")
+                self.films = FilmButtons(self) if page.moves else None
                 self.zip = gr.Button(
                     "Download everything (zip)", size="sm", scale=0, min_width=190, elem_classes="quiet"
                 )
@@ -97,6 +99,7 @@ class InnerPage:
             self.stage = gr.HTML(js_on_load=stage, elem_id=f"stage-{page.name}", elem_classes="stage")
         self.inputs = [visit.subject, visit.selection, self.shown, bases.held]
         parts = [self.head, self.zip, self.status.place, self.stage, *(c.component for c in self.controls)]
+        parts += [self.films.place] if self.films else []
         self.outputs = [visit.tab, visit.selection, self.shown, bases.held, bases.html, *parts]
 
     def opened(self, subject, selection, shown, held) -> Iterator[dict]:
@@ -184,13 +187,18 @@ class InnerPage:
         title = title_of(OWN) if list(looked.seen) == [OWN] else texts.family_title(subject.family)
         head, first = self.page.head(looked, selection, title, subject.size), next(iter(looked.seen.values()), None)
         mine = [c for c in self.controls if not isinstance(c.control, InBrowser)]
-        return {c.component: gr.update(**c.control.shown(selection, first)) for c in mine} | {
-            self.stage: gr.update(value=figures.page(self.page.rows(looked, selection))),
-            self.head: gr.update(value=f'<p class="summary">{head}</p>'),
-            self.zip: gr.update(visible=bool(looked.seen)),
-            self.visit.selection: selection,
-            self.shown: (subject, selection),
-        }
+        films = {self.films.place: gr.update(visible=bool(looked.seen))} if self.films else {}
+        return (
+            {c.component: gr.update(**c.control.shown(selection, first)) for c in mine}
+            | films
+            | {
+                self.stage: gr.update(value=figures.page(self.page.rows(looked, selection))),
+                self.head: gr.update(value=f'<p class="summary">{head}</p>'),
+                self.zip: gr.update(visible=bool(looked.seen)),
+                self.visit.selection: selection,
+                self.shown: (subject, selection),
+            }
+        )
 
     def laid_under(self, subject: Subject, seen: dict, held) -> dict:
         """The pictures below the maps, if they are not there yet."""
@@ -217,3 +225,5 @@ class InnerPage:
         minimal = PAGES | dict(show_progress="minimal")
         made = self.zip.click(self.download, [self.visit.subject, self.shown], self.file, **minimal)
         made.success(None, js=script("save.js", name=self.page.name), **PRIVATE)
+        if self.films:
+            self.films.wire(**PAGES)

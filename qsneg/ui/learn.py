@@ -14,7 +14,7 @@ from qsneg.learning import live, zips
 from qsneg.learning.order import DOMAINS, OWN, SCENES, Order
 from qsneg.learning.run import Run
 from qsneg.learning.schedule import Schedule
-from qsneg.pages.film import PICTURES
+from qsneg.pages.recorded import PICTURES
 from qsneg.rendering.colormaps import title_of
 from qsneg.ui import learn_view as view
 from qsneg.ui.arguments import methods_of, text, whole

@@ -11,7 +11,7 @@ from PIL import Image
 from qsneg.learning.live import LOSSES, Watched, left, trails
 from qsneg.learning.order import HEIGHTS
 from qsneg.learning.run import FAILED, LEARNING, PREPARING, WAITING, Run
-from qsneg.pages.film import PICTURES, strip_of
+from qsneg.pages.recorded import PICTURES, strip_of
 from qsneg.rendering import plots
 from qsneg.rendering.colormaps import title_of
 from qsneg.rendering.rows import Dots, Panel, Row, Trails

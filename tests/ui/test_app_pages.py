@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 PAGES = {
     "anchors": "Anchors",
@@ -192,6 +193,19 @@ def test_an_address_of_an_upload_says_so(page, app):
     assert said.is_visible()
     page.get_by_title("Example: two horses").click()
     said.wait_for(state="hidden")
+
+
+def test_the_film_is_a_file_to_pass_on(page):
+    turn_to(page, "film")
+    assert page.locator("#stage-film h3.title", has_text="Anchors that stay").count() == 1
+    for name, kind in (("WebP", "webp"), ("GIF", "gif")):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=name, exact=True).click()
+        assert download.value.suggested_filename == f"qsneg-film-day2sunset-picture-1.{kind}"
+        with Image.open(download.value.path()) as film:
+            assert film.n_frames == 3 and film.width > 3 * 256
+    said = page.locator("#stage-film").locator("xpath=ancestor::*[contains(@class, 'tabitem')]").inner_text()
+    assert "Drawing" not in said and "Writing" not in said
 
 
 @pytest.mark.parametrize("name", ["attention", "film"])
