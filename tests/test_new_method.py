@@ -12,7 +12,7 @@ from qsneg.config import Method, Paper, build
 from qsneg.evaluation.comparison import variants
 from qsneg.inspect import inspect, observe, query
 from qsneg.rendering import colormaps
-from qsneg.sharing.cards import hub_card
+from qsneg.sharing.hub_card import hub_card
 from qsneg.training.trainer import Trainer, resume
 from qsneg.translate import load
 from qsneg.ui.about import about

@@ -41,7 +41,7 @@ COLUMNS = {
     "frechet": Column("Fréchet", "lower", 3, "Fréchet distance of the segmenter's features to the target domain"),
     "fid": Column("FID", "lower", 1, "Fréchet Inception distance to the target domain"),
     "kid": Column("KID × 1000", "lower", 2, "kernel Inception distance to the target domain"),
-    "kid_lite0": Column("KID, EfficientNet-Lite0 features × 1000", "lower", 1, "the same distance on other features"),
+    "kid_lite0": Column("KID, EfficientNet-Lite0 features × 1000", "lower", 1, "KID on features of another network"),
     "edges": Column("edges", "truth", 3, "correlation of edge magnitudes with the source; 1: all edges kept"),
     "self_similarity": Column("self-sim.", "truth", 3, "correlation of local self-similarities with the source"),
     "milliseconds": Column("ms / picture", "lower", 1, "median time to translate one picture, alone"),

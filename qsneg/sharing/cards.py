@@ -1,11 +1,10 @@
-"""Model cards: of a family, with curves and sheets of pictures; and of a model on the Hugging Face Hub.
+"""The model card of a family, with curves and sheets of pictures; that of a model on the Hub is `hub_card`'s.
 
 from qsneg.sharing.cards import sheet
 sheet(Path("checkpoints/day2sunset"), ["cut"]).show()
 """
 
 import json
-import re
 import textwrap
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from qsneg.rendering.sample_pictures import showable
 from qsneg.rendering.sheets import INK, grid
 from qsneg.training.commands import command, stages
 from qsneg.translate import Translator, load
-from qsneg.weights import Weights
 
 WORST, WORST_OF = 3, 24  # cases shown, of so many pictures
 FIGURES = (
@@ -32,22 +30,6 @@ FIGURES = (
     "pictures; `edges` and `self_similarity` are correlations with the source (1 = all of its structure kept). "
     "`kid_lite0` is not relative: KID, EfficientNet-Lite0 features, × 1000."
 )
-FACTS = (
-    "data",
-    "steps",
-    "seed",
-    "crop",
-    "resize",
-    "batch",
-    "processes",
-    "channels",
-    "minutes",
-    "machine",
-    "torch",
-)  # of the card
-
-
-# --- a family ---
 
 
 def curves(target: Path, methods: list[str]) -> Figure:
@@ -196,70 +178,3 @@ def worst(target: Path, methods: list[str], size: int = 256, count: int = WORST_
         columns += [[(sources[i], "") for i in order], [(results[i], f"{agreement[i]:.2f}") for i in order]]
     heads = [head for m in methods for head in (("source", INK), (title_of(m), colour_of(m)))]
     return grid(heads, [list(row) for row in zip(*columns)])
-
-
-# --- a model on the Hub ---
-
-
-def hub_card(repository: str, model: Weights, licence: str | None = None) -> str:
-    """The model card in Markdown with the Hub's front matter: data, steps, seed, figures, how to load it.
-
-    Raises:
-        ValueError: if the licence is not spelt as the Hub's identifiers are.
-    """
-    if licence and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", licence):
-        raise ValueError(
-            f"'{licence}' is no licence as the Hub spells them: write it like mit, apache-2.0 or cc-by-4.0."
-        )
-    c, card = model.config, model.card
-    tags = ["qsneg", "image-to-image", "unpaired", "gan", c.method]
-    front = ["library_name: qsneg", "pipeline_tag: image-to-image", "tags:", *(f"- {tag}" for tag in tags)]
-    front += [f"license: {licence}"] if licence else []
-    rows = [
-        ("method", model.title),
-        ("generator", f"width {c.width}, {c.blocks} blocks, {c.resampling} resampling"),
-        *((name, card[name]) for name in FACTS if name in card),
-    ]
-    rows += [(f"imported {part.replace('_', ' ')}", name) for part, name in plain(card.get("imported")).items()]
-    for when in ("last", "best"):
-        values = plain(card.get(when))
-        step = f" (step {values['step']})" if "step" in values else ""
-        rows += [(f"{name}, {when}", f"{value}{step}") for name, value in values.items() if name != "step"]
-    paper = f"\n\nPaper: [{c.traits.paper.name}]({c.traits.paper.url})."
-    digits = "with the digits of the files that it was imported from" if "imported" in card else "saved in float16"
-    lacks = f"\n\n{model.why_not()} It translates all the same." if model.lacks else ""
-    relative = "Figures are relative to the untranslated pictures (1 = nothing done, lower is better)."
-    figures = f"\n\n{relative}" if card.get("last") else ""
-    return f"""---
-{chr(10).join(front)}
----
-# {repository.split("/")[-1]}
-
-An unpaired image-to-image translator: one feed-forward generator, {digits}.{paper}{lacks}
-
-{table(["", ""], rows)}{figures}
-
-## Use
-
-```python
-import qsneg
-from PIL import Image
-
-model = qsneg.load("{repository}")
-model.translate(Image.open("photo.jpg")).save("translated.png")
-```
-
-On the command line: `python -m qsneg translate photos --checkpoint {repository} --out translated`.
-{training(c, card)}"""
-
-
-def training(config: ModelConfig, card: dict) -> str:
-    """The section on how to train it again; empty where the file does not say."""
-    try:
-        return f"\n## Training\n\n```\n{command(config, card)}\n```\n"
-    except (KeyError, TypeError, AttributeError):  # a card by others: anything may be missing
-        return ""
-
-
-def plain(value: object) -> dict:
-    return value if isinstance(value, dict) else {}

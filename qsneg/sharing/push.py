@@ -9,7 +9,7 @@ Both go through huggingface_hub: the address is HF_ENDPOINT's, the token that of
 from pathlib import Path
 
 from qsneg import hub, weights
-from qsneg.sharing.cards import hub_card
+from qsneg.sharing.hub_card import hub_card
 
 
 def push(
@@ -25,7 +25,8 @@ def push(
     Args:
         file: a weights file of qsneg's; it is read whole, so that nothing is uploaded that cannot be loaded.
         repository: "user/name".
-        licence: licence of the weights as the Hub spells it ("cc-by-4.0"); None: that of the file's card, or unsaid.
+        licence: licence of the weights as the Hub spells it ("cc-by-4.0"); None: that of the file's card or of the
+            DATA.md beside it, or unsaid.
         private: make it private, where it has to be made.
         endpoint, token: of the Hub; None: those of huggingface_hub.
 
@@ -39,7 +40,7 @@ def push(
     if not Path(file).is_file():
         raise FileNotFoundError(f"There is no file '{file}'.")
     model = weights.load(file)
-    text = hub_card(repository, model, licence or model.card.get("licence"))
+    text = hub_card(repository, model, licence)
     try:
         validate_repo_id(repository)
     except HFValidationError:

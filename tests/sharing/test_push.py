@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 
 from qsneg import weights
-from qsneg.sharing.cards import hub_card
+from qsneg.sharing.hub_card import hub_card
 from qsneg.sharing.push import push
 from qsneg.weights import load, save
 from tests.conftest import TOKEN, Hub, run, tiny
@@ -44,6 +45,49 @@ def test_a_generator_alone_says_so(file):
     made.card = {"imported": {"generator": "latest_net_G.pth"}}
     text = hub_card("somebody/zebra", made)
     assert "came without projection heads" in text and "| imported generator | latest_net_G.pth |" in text
+
+
+LAST = {
+    "step": 12, "val_kid_lite0": 199.1, "val_kid_lite0_error": 35.6, "val_swd": 0.17, "val_edges": 0.58, "fid": 80.5,
+    "mean_iou": 0.41, "unknown": 3, "kid": float("nan"), "luminance": "high",
+}  # fmt: skip
+
+
+def test_figures_are_results_that_the_hub_shows():
+    """The front matter is YAML that the Hub's own client reads back, each figure with its name, set and split."""
+    made = tiny("qs-attn", card={"data": "horse: 2ink", "last": LAST, "best": {"step": 8}, "validation": "60 of valA"})
+    parsed = ModelCard(hub_card("somebody/ink", made, "mit"), ignore_metadata_errors=False)
+    data = parsed.data
+    assert (data.library_name, data.pipeline_tag, data.license) == ("qsneg", "image-to-image", "mit")
+    assert {"qsneg", "image-to-image", "qs-attn"} <= set(data.tags) and data.model_name == "ink"
+    found = {r.metric_type: r for r in data.eval_results}
+    assert {k: (r.metric_value, r.dataset_split) for k, r in found.items()} == {
+        "kid_lite0": (199.1, "validation"), "swd": (0.17, "validation"), "edges": (0.58, "validation"),
+        "fid": (80.5, "test"), "mean_iou": (0.41, "test"),
+    }  # fmt: skip
+    assert {r.dataset_name for r in data.eval_results} == {"horse: 2ink"}
+    assert found["swd"].metric_name.startswith("SWD ↓ (sliced Wasserstein distance")
+    assert found["mean_iou"].metric_name.startswith("mean IoU ↑ (") and "Lite0" in found["kid_lite0"].metric_name
+    assert found["kid_lite0"].metric_args == {"plus_minus": 35.6} and found["swd"].metric_args is None
+    assert "measured on validation pictures: 60 of valA." in parsed.text and "- `mean_iou` ↑: " in parsed.text
+
+
+@pytest.mark.parametrize("card", [{}, {"last": 3, "data": [1]}, {"last": {}, "validation": 5}, {"last": {"swd": True}}])
+def test_a_card_without_figures_is_valid_too(card):
+    data = ModelCard(hub_card("somebody/zebra", tiny(card=card)), ignore_metadata_errors=False).data
+    assert data.eval_results is None and data.license is None and data.library_name == "qsneg"
+
+
+def test_the_licence_that_the_data_leave(tmp_path):
+    """As DATA.md beside the weights states it: photo2ink's is none that has a name."""
+    model = load("photo2ink/cut")
+    card = ModelCard(hub_card("somebody/ink", model), ignore_metadata_errors=False)
+    assert (card.data.license, card.data.license_name) == ("other", "see-data")
+    assert card.data.license_link == "https://huggingface.co/somebody/ink#data"
+    assert "\n## Data\n\nPhotographs turned into ink paintings." in card.text
+    assert len(card.data.eval_results) == 4
+    assert ModelCard(hub_card("somebody/ink", model, "mit")).data.license == "mit"
+    assert ModelCard(hub_card("somebody/sun", load("day2sunset/cut"))).data.license is None  # not known for sure
 
 
 @pytest.mark.parametrize("wrong, words", [
