@@ -5,7 +5,8 @@ says what stands in for what a test cannot have: `<!-- test: tiny -->` for hours
 flags added to a command), `network` for other machines (an archive and a Hub on this one), `app` for an app that runs
 (one is started), `onnx` for an export (that is tests/sharing/test_onnx.py's), `installs` for an installation,
 `torchrun` for several processes (tests/training/test_processes.py's), `parsed` for a cluster
-(tests/bulk/test_cluster.py's): every flag and value is understood; `replicas` for copies of the app.
+(tests/bulk/test_cluster.py's): every flag and value is understood; `replicas` for copies of the app; `hub` for
+commands of the Hub's own client, which need a network.
 """
 
 import re
@@ -19,6 +20,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
+from huggingface_hub import SpaceHardware
+from huggingface_hub.cli.hf import app as hf
+from packaging.specifiers import SpecifierSet
 from torch.distributed.run import get_args_parser
 from typer.main import get_command
 
@@ -92,6 +97,21 @@ def test_the_tree_names_every_file_of_the_model_and_every_folder():
         elif (path / "__init__.py").is_file():
             assert f"  {path.name}/ " in tree, path.name
     assert len(PAGES[0].read_text().splitlines()) <= 150
+
+
+def test_the_header_of_a_space_is_what_the_package_needs():
+    """Both headers parse, agree, and ask for versions that the requirements allow."""
+    front = yaml.safe_load(PAGES[0].read_text().split("---\n")[1])
+    (block,) = [text for _, language, text in BLOCK.findall((ROOT / "docs" / "spaces.md").read_text()) if language]
+    header = yaml.safe_load(block)
+    assert header == front | {"models": ["somebody/zebra"]}
+    assert front["sdk"] == "gradio" and (ROOT / front["app_file"]).is_file()
+    (bounds,) = [line.split("]")[1] for line in required("requirements.txt") if line.startswith("gradio[")]
+    assert front["sdk_version"] in SpecifierSet(bounds)
+    assert front["python_version"] in SpecifierSet(PROJECT["project"]["requires-python"])
+    assert isinstance(front["python_version"], str) and len(front["short_description"]) <= 60
+    assert front["suggested_hardware"] in [hardware.value for hardware in SpaceHardware]
+    assert front["license"] == PROJECT["project"]["license"].lower() and "image-to-image" in front["tags"]
 
 
 # --- commands and snippets ---
@@ -202,11 +222,31 @@ def replicas(words: list[str]) -> None:
     assert set(re.findall(r"--[a-z]+", " ".join(words))) <= set(re.findall(r'"(--[a-z-]+)"', known(file)))
 
 
+def hub_command(words: list[str]) -> None:
+    """The Hub's client knows the command, its flags and their values; nothing is sent."""
+    if words[0] == "pip":
+        assert words[:2] == ["pip", "install"] and "huggingface_hub" in words[2]
+        return
+    assert words[0] == "hf"
+    command, arguments = hf, words[1:]
+    while hasattr(command, "resolve_command"):  # of a group, which loads its commands when they are asked for
+        context = command.make_context(command.name, [], resilient_parsing=True)
+        name, command, arguments = command.resolve_command(context, arguments)
+        assert command, words
+    command.make_context(name, arguments)
+
+
 def known(file: str) -> str:
     return (ROOT / {"app.py": "qsneg/ui/app.py"}.get(file, file)).read_text()
 
 
-CHECKED = {"installs": installs, "torchrun": understood, "parsed": parsed, "replicas": replicas}
+CHECKED = {
+    "installs": installs,
+    "torchrun": understood,
+    "parsed": parsed,
+    "replicas": replicas,
+    "hub": hub_command,
+}
 
 
 def pass_through(_) -> bytes:
@@ -249,7 +289,7 @@ def app(checkpoints, tmp_path, monkeypatch):
 def test_commands_and_snippets_run(page, here, app, monkeypatch):
     names, trained = {}, []
     for marker, language, text in BLOCK.findall(page.read_text()):
-        assert marker in ("", "tiny", "network", "app", "onnx", *CHECKED) and language in ("", "python", "text")
+        assert marker in ("", "tiny", "network", "app", "onnx", *CHECKED) and language in ("", "python", "text", "yaml")
         if marker == "onnx":
             monkeypatch.setattr(export, "to_onnx", pass_through)
             monkeypatch.setattr(export, "differences", lambda content, generator: {})
