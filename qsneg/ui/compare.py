@@ -206,7 +206,7 @@ class ComparePage:
     def judged_parts(self) -> list:
         return [self.verdict, *(card.figures for card in self.cards)]
 
-    def run(self, wish: Wish, path, family, methods, size, own):
+    def run(self, wish: Wish, path, family, methods, size, own, request: gr.Request = None):
         """Translate, if that is still the wish: the place in the line, the step at work, then the cards; or what is
         wrong, and the last result stays."""
         yield gr.skip()
@@ -219,7 +219,7 @@ class ComparePage:
                 if isinstance(step, str):
                     yield controls.told() | controls.busy(step)
                 else:
-                    found = subject(self.models, path, step, token)
+                    found = subject(self.models, path, step, token, request.session_hash if request else "")
                     done = controls.told() | controls.idle() | {self.visit.subject: found}
                     yield done | self.update(Shown(step))
         except Refused as refusal:
@@ -257,8 +257,9 @@ def steps(
         raise Refused("picture", sentence(error)) from None
 
 
-def subject(models: Models, path: str, comparison: Comparison, own: str = "") -> Subject:
-    """What the other pages look at: the picture, models and size of a comparison."""
+def subject(models: Models, path: str, comparison: Comparison, own: str = "", visitor: str = "") -> Subject:
+    """What the other pages look at: the picture, models and size of a comparison, and by whom."""
     methods = tuple(result.method for result in comparison.results)
     own = own if OWN in methods else ""
-    return Subject(path, models.sources.read(path).digest, comparison.family, methods, comparison.size, own)
+    digest = models.sources.read(path).digest
+    return Subject(path, digest, comparison.family, methods, comparison.size, own, visitor)

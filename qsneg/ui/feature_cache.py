@@ -4,8 +4,9 @@
     *steps, seen = views.steps(Subject(path, digest, "day2sunset", ("cut", "negcut"), 256))
     seen["cut"].similarity(12, (20, 31))
 
-A visitor's state is a small `Subject` (`selection`); the arrays lie here, shared by all visitors, keyed by the picture's digest,
-family, method and size. Where the bytes run out, the least recently used go first.
+A visitor's state is a small `Subject` (`selection`); the arrays lie here, shared by all visitors, keyed by the
+picture's digest, family, method and size. Where the bytes run out, the least recently used go first; and before that
+those of a visitor who holds more than a share, so that one with many pictures does not empty the cache of the others.
 """
 
 import threading
@@ -35,9 +36,10 @@ def inspected_size(picture: tuple[int, int], size: int, most: int = limits.INSPE
 class Views(Bounded):
     """The views of `models`' models. Safe to use from several threads."""
 
-    def __init__(self, models: Models, limit: int = limits.VIEWS_BYTES):
+    def __init__(self, models: Models, limit: int = limits.VIEWS_BYTES, share: int = limits.VISITOR_BYTES):
         super().__init__(limit, View.nbytes)
-        self.models, self.work = models, threading.Lock()
+        self.models, self.work, self.share = models, threading.Lock(), share
+        self.users: dict[tuple, str] = {}  # by key, who looked last
 
     def key(self, subject: Subject, method: str) -> tuple:
         return subject.digest, subject.home(method), method, subject.size
@@ -53,6 +55,8 @@ class Views(Bounded):
         if view is None:
             with self.work:  # one at a time: whoever waited finds it made
                 view = self.find(key) or self.keep(key, self.make(subject, method))
+        with self.lock:
+            self.users[key] = subject.visitor
         return view
 
     def make(self, subject: Subject, method: str) -> View:
@@ -79,8 +83,11 @@ class Views(Bounded):
         yield seen
 
     def trim(self) -> None:
-        """Keep within the limit: first let go of what older views have computed since, then of the views."""
+        """Keep within the limits: first let go of what older views have computed since, then of the views."""
         with self.lock:
+            self.users = {key: self.users.get(key, "") for key in self.kept}
+            for visitor in set(self.users.values()):
+                self.trim_visitor([key for key, user in self.users.items() if user == visitor])
             total = sum(map(self.weight, self.kept.values()))
             for view in list(self.kept.values())[:-1]:
                 if total > self.limit:
@@ -88,3 +95,16 @@ class Views(Bounded):
                     view.kept.clear()
                     total += self.weight(view)
             super().trim()
+
+    def trim_visitor(self, mine: list[tuple]) -> None:
+        """Keep one visitor's views, of which `mine` are the keys from the oldest on, within a visitor's share; those of
+        the picture and size looked at last stay, however heavy."""
+        total, (picture, *_, size) = sum(self.weight(self.kept[key]) for key in mine), mine[-1]
+        older = [key for key in mine if (key[0], key[-1]) != (picture, size)]
+        for let_go in (lambda key: self.kept[key].kept.clear(), self.forget):
+            for key in older:
+                if total <= self.share:
+                    return
+                total -= self.weight(self.kept[key])
+                let_go(key)
+                total += self.weight(self.kept[key]) if key in self.kept else 0

@@ -8,6 +8,7 @@ TRANSLATED = 8_000_000  # pixels of a translation: more is slow, and too much fo
 INSPECTED = 120_000  # pixels of a picture that is inspected: attention compares every position with every other
 GLOBAL = 10_000  # positions up to which every one is compared with every other
 VIEWS_BYTES = 1536 << 20  # of all views in memory
+VISITOR_BYTES = 512 << 20  # of the views of one visitor, beyond those of the picture looked at now
 SOURCES_BYTES = 256 << 20  # of all uploaded pictures in memory
 RESULTS, RESULTS_BYTES = 1024, "512mb"  # translations in memory: how many, how large
 DISK_BYTES = 2 * 10**9  # of all uploads and results on the disk; app.py --disk

@@ -1,7 +1,7 @@
 """What belongs to a visitor: the picture and models looked at, what is chosen on the pages. Small; arrays lie elsewhere."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import gradio as gr
 
@@ -14,7 +14,8 @@ from qsneg.ui.own_weights import OWN
 @dataclass(frozen=True)
 class Subject:
     """What a visitor looks at: a picture's file and digest, the family, its methods, the working size asked for, and
-    what names the visitor's own weights, which are method "own"."""
+    what names the visitor's own weights, which are method "own"; and by whom, which does not make it another: a name of
+    the session, "" for calls of endpoints and what stands there at first."""
 
     path: str
     digest: str
@@ -22,6 +23,7 @@ class Subject:
     methods: tuple[str, ...]
     size: int
     own: str = ""
+    visitor: str = field(default="", compare=False)
 
     def home(self, method: str) -> str:
         """Where `Models.translator` finds a method: the family, or what names the visitor's own weights."""

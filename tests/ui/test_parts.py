@@ -5,6 +5,7 @@ from dataclasses import replace
 import gradio as gr
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageFile, PngImagePlugin
 
 from qsneg.inspect import Grid
@@ -173,6 +174,30 @@ def test_views_keep_within_their_limit_oldest_out_first(models, subject):
     views.limit = 1
     views.trim()
     assert list(views.kept.values()) == [first]  # the one in use stays
+
+
+def test_one_visitor_does_not_empty_the_cache_of_the_others(models, subject):
+    """Of one who looks at many pictures the oldest go; what the others look at stays, and so does the picture that is
+    looked at now, with all its methods."""
+    views = Views(models)
+    guest = replace(subject, visitor="guest")
+    assert guest == subject  # who looks does not make it another
+    *_, of_guest = views.steps(guest)
+    size = max(view.nbytes() for view in of_guest.values())
+    views.share = 2 * size
+    for number in range(4):
+        *_, busy = views.steps(replace(subject, visitor="busy", digest=f"{number}"))
+        assert all(views.find(views.key(guest, method)) is view for method, view in of_guest.items())
+        held = [key for key in views.kept if views.users[key] == "busy"]
+        assert [key[0] for key in held] == [f"{number}"] * len(busy) and len(busy) == 3  # more than the share: now
+    *_, again = views.steps(guest)
+    for view in again.values():
+        view.kept["much"] = [torch.zeros(10 * size, dtype=torch.uint8)]
+    *_, other = views.steps(replace(guest, digest="next"))
+    assert not any(key[0] == guest.digest for key in views.kept) and len(views.kept) == 3 + len(other)
+    views.limit = 1  # the bound in all holds besides
+    views.trim()
+    assert len(views.kept) == 1
 
 
 @pytest.mark.parametrize(
