@@ -7,14 +7,16 @@ import gradio as gr
 from qsneg.bounds import ATTENTION_MODES
 from qsneg.pages import PAGES
 from qsneg.pages.page import Page
+from qsneg.pages.recorded import PICTURES
 from qsneg.pages.selection import Selection
-from qsneg.rendering import sample_pictures, sheets
+from qsneg.rendering import moving, sample_pictures, sheets
 from qsneg.rendering.colormaps import title_of
+from qsneg.training.film import LAYERS
 from qsneg.ui import limits
 from qsneg.ui.archive import archive
 from qsneg.ui.arguments import methods_of, text, whole
 from qsneg.ui.compare import Comparison, labelled, steps
-from qsneg.ui.components import FILES, MODEL, Choice, Picture, Whole, stored
+from qsneg.ui.components import FILES, MODEL, Choice, Picture, Whole, kept, stored
 from qsneg.ui.feature_cache import Views
 from qsneg.ui.selection import Subject, chosen
 
@@ -212,6 +214,33 @@ class Endpoints:
         selection = asked(mode, x=x, y=y, layer=layer, seed=seed, gamma=gamma)
         return self.inspected("negatives", picture, methods, family, size, selection, progress)
 
+    def film(self, methods=None, family="day2sunset", number=1, layer=16):
+        """Give the film of a family's training: translations and anchors of one of four pictures, step by step.
+
+        Args:
+            methods: names of methods that /models lists; none for all that the family has
+            family: which models: day2sunset or horse2zebra-drawn, or another that /models lists
+            number: which of the four pictures that training recorded, from 1 to 4
+            layer: whose anchors: 12 or 16
+
+        Returns:
+            The film, an animated WebP; and numbers per method: steps, and how many anchors stay from frame to frame,
+            with the share of them, beside the share that would by chance
+        """
+        family, methods, size = text("family", family), methods_of(methods), limits.OFFERED[0]
+        methods = self.models.check(family, methods or self.models.families().get(family, []), size)
+        number, layer = whole("number of the picture", number, 1, PICTURES), whole("layer", layer)
+        if layer not in LAYERS:
+            raise ValueError(f"Films record layers {' and '.join(map(str, LAYERS))}, not {layer}.")
+        selection, subject = chosen(picture=number - 1, film_layer=layer), Subject("", "", family, tuple(methods), size)
+        selection, looked = list(looked_at(PAGES["film"], self.views, subject, selection))[-1]
+        if not looked.seen:
+            raise ValueError(f"There is no film beside these weights of {family}: training records one.")
+        frames, _ = PAGES["film"].film(looked, selection, family)
+        name = f"qsneg-film-{family}-picture-{number}.webp"
+        facts = {"family": family, "methods": PAGES["film"].facts(looked, selection)}
+        return kept(moving.encoded(frames, "webp"), name), facts | ({"absent": looked.absent} if looked.absent else {})
+
     def inspected(self, name, picture, methods, family, size, selection: Selection, progress):
         """A page as one sheet, numbers and a zip."""
         family, methods, size = text("family", family), methods_of(methods), whole("working size", size, *limits.SIZES)
@@ -247,7 +276,7 @@ class Endpoints:
                 Whole(v, precision=0, label=k) for k, v in numbers.items()
             )
             mode = Choice(list(ATTENTION_MODES), value="global", label="Mode", **free)
-            archive = gr.File(label="Pictures, arrays and numbers")
+            archive, film = gr.File(label="Pictures, arrays and numbers"), gr.File(label="Film")
             image, other = (Picture(format="png", label=label) for label in ("Picture", "Counterpart"))
             facts, button = gr.JSON(label="Facts"), gr.Button()
         button.click(self.translate, [picture, method, family, size], image, api_name="translate", **MODEL)
@@ -256,6 +285,7 @@ class Endpoints:
         button.click(self.anchors, [picture, *look, number, seed], seen, api_name="anchors", **MODEL)
         button.click(self.attention, [picture, x, y, *look, near, radius], seen, api_name="attention", **MODEL)
         button.click(self.negatives, [picture, x, y, *look, seed, gamma], seen, api_name="negatives", **MODEL)
+        button.click(self.film, [several, family, number, layer], [film, facts], api_name="film")
         button.click(self.draw, [index, size], [image, other], api_name="draw")
         gr.api(self.list_models, api_name="models")
 

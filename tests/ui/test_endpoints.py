@@ -38,7 +38,16 @@ def test_models_and_draw_endpoints(client):
 
 def test_endpoints_are_typed_and_described(client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(endpoints) == {"/translate", "/compare", "/draw", "/models", "/anchors", "/attention", "/negatives"}
+    assert set(endpoints) == {
+        "/translate",
+        "/compare",
+        "/draw",
+        "/models",
+        "/anchors",
+        "/attention",
+        "/negatives",
+        "/film",
+    }
     names = [p["parameter_name"] for p in endpoints["/translate"]["parameters"]]
     assert names == ["picture", "method", "family", "size"]
 
@@ -72,7 +81,7 @@ def test_mcp_offers_the_endpoints(app):
 
     with ThreadPoolExecutor() as apart:  # the browser of other tests has a loop running in this thread
         found = apart.submit(anyio.run, tools).result()
-    assert set(found) == {"translate", "compare", "draw", "list_models", "anchors", "attention", "negatives"}
+    assert set(found) == {"translate", "compare", "draw", "list_models", "anchors", "attention", "negatives", "film"}
     assert all(found.values())
 
 
@@ -117,3 +126,22 @@ def test_errors_of_looking_are_one_sentence(client, odd, name, wrong, words):
         client.predict(**{"picture": handle(odd), "size": 64, **wrong}, api_name=name)
     message = str(error.value)
     assert words in message and message.endswith(".") and "Traceback" not in message
+
+
+def test_the_film_and_its_numbers(client):
+    """The numbers are those that the page and its zip have."""
+    path, facts = client.predict(family="day2sunset", number=2, layer=12, api_name="/film")
+    with Image.open(path) as film:
+        assert film.format == "WEBP" and film.n_frames == 3
+    assert set(facts["methods"]) == {"cut", "qs-attn"} and "negcut" in facts["absent"]
+    found = facts["methods"]["cut"]
+    assert (found["picture"], found["layer"], found["anchors"]) == (2, 12, 256)
+    assert list(found["anchors_that_stay"]) == ["10", "20"] and found["share_by_chance"] == 0.1111
+    for wrong, words in (
+        ({"number": 5}, "from 1 to 4, not 5"), ({"layer": 8}, "layers 12 and 16, not 8"),
+        ({"family": "cat2dog"}, "cat2dog"), ({"family": "horse2zebra-drawn"}, "There is no film"),
+        ({"methods": ["negcut"]}, "There is no film"), ({"number": "two"}, "whole number"),
+    ):  # fmt: skip
+        with pytest.raises(Exception, match=words) as error:
+            client.predict(**{"family": "day2sunset", "number": 1, "layer": 16} | wrong, api_name="/film")
+        assert "Traceback" not in str(error.value) and "\n" not in str(error.value)
