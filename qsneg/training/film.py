@@ -98,7 +98,7 @@ def gathered(folder: Path) -> dict[str, np.ndarray]:
     frames = sorted(folder.glob("[0-9]*.npz"))
     arrays = [dict(np.load(f)) for f in frames]
     if not arrays:
-        raise ValueError(f"'{folder}' has no frames of a film: train without --no-film.")
+        raise ValueError(f"'{folder}' has no frames of a film yet: train without --no-film.")
     logs = np.stack([a["log_entropy"] for a in arrays])  # S×P×2×L
     low, high = logs.min(-1), logs.max(-1)
     below = (high[..., None] - logs) / np.maximum(high - low, 1e-9)[..., None]  # 0 at the highest, 1 at the lowest
