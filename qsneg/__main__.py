@@ -280,9 +280,7 @@ def import_(
     from qsneg.sharing.importing import convert
 
     new_file(out, ".safetensors")
-    made = convert(
-        method, generator, heads, negatives, slow_heads, command_line.numbers(layers) if layers else None, attention
-    )
+    made = convert(method, generator, heads, negatives, slow_heads, layers and command_line.numbers(layers), attention)
     weights.save(made, out, exact=True)
     c = made.config
     kind = f"{made.title}, width {c.width}, {c.blocks} blocks, {c.resampling} resampling"
@@ -326,16 +324,21 @@ def bench(
     inspection: Annotated[bool, typer.Option("--inspection", help="instead: entropies, a click, every page")] = False,
     folder: Annotated[bool, typer.Option("--folder", help="instead: a folder of pictures, serially and not")] = False,
     communication: Annotated[bool, typer.Option("--communication", help="instead, by torchrun: its cost")] = False,
+    growth: Annotated[bool, typer.Option("--growth", help="instead: batch, size, processes")] = False,
+    against: Annotated[Optional[Path], typer.Option(help="instead: another checkout of qsneg beside this")] = None,
     precision: Annotated[str, typer.Option(help="of qsneg's side: auto, float32 or bfloat16")] = "auto",
 ):
     """Time training steps and translation against a plain float32 version, both in one run."""
-    from qsneg.evaluation import folder_speed, speed, together
+    from qsneg.evaluation import folder_speed, speed, speed_before, speed_growth, together
     from qsneg.pages.speed import bench_pages
 
-    if communication:
-        together.bench_communication(size, width, rounds, device, precision)
-    elif folder:
-        folder_speed.bench_folder(size, width, rounds, device, precision)
+    settings = size, width, rounds, device, precision
+    others = {together.bench_communication: communication, folder_speed.bench_folder: folder,
+              speed_growth.bench_growth: growth}  # fmt: skip
+    if against:
+        speed_before.bench_against(against, *settings)
+    elif asked := [measure for measure, is_asked in others.items() if is_asked]:
+        asked[0](*settings)
     elif inspection:
         for measure in (speed.bench_click, bench_pages):
             measure(device=device, precision="float32" if precision == "auto" else precision)

@@ -2,6 +2,8 @@
 
     python -m qsneg bench                       # 256 pixels, width 64: some minutes on two cores
     python -m qsneg bench --size 128 --width 32 --profile
+    python -m qsneg bench --against ../before   # another checkout beside this one
+    python -m qsneg bench --growth              # against batch, size and processes
     python -m qsneg bench --inspection          # entropies at 256, 512 and 1024 pixels, and a click
 
 Plain means: float32 without autocast, contiguous, torch's own instance norm, and features computed anew each
@@ -19,6 +21,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from qsneg import attention, methods
 from qsneg import device as devices
@@ -77,8 +80,9 @@ def stepper(
     is_plain: bool,
     precision: str = "auto",
     average: Callable = lambda name, grads, parameters: grads,
+    batch: int = 1,
 ) -> Callable[[], dict]:
-    """A function that takes one training step on fixed random pictures, with gradients that are averaged so."""
+    """A function that takes one training step on `batch` fixed random pictures, with gradients that are averaged so."""
     torch.manual_seed(0)
     layout = torch.contiguous_format if is_plain else devices.layout(device)
     context = devices.autocast(device, "float32" if is_plain else precision)
@@ -96,20 +100,20 @@ def stepper(
             p.grad = g
         optimisers[name].step()
 
-    x, y = (torch.rand(1, 3, size, size).mul(2).sub(1).to(device, memory_format=layout) for _ in range(2))
+    x, y = (torch.rand(batch, 3, size, size).mul(2).sub(1).to(device, memory_format=layout) for _ in range(2))
     return lambda: method.step(x, y, update)
 
 
 def translator(
-    config: ModelConfig, size: int, device: torch.device, is_plain: bool, precision: str = "auto"
+    config: ModelConfig, size: int, device: torch.device, is_plain: bool, precision: str = "auto", batch: int = 1
 ) -> Callable[[], torch.Tensor]:
-    """A function that translates one fixed random picture."""
+    """A function that translates `batch` fixed random pictures."""
     torch.manual_seed(0)
     layout = torch.contiguous_format if is_plain else devices.layout(device)
     generator = Generator(config.width, config.blocks).eval()
     generator = (with_plain_norms(generator) if is_plain else generator).to(device, memory_format=layout)
     context = devices.autocast(device, "float32" if is_plain else precision)
-    x = torch.rand(1, 3, size, size).mul(2).sub(1).to(device, memory_format=layout)
+    x = torch.rand(batch, 3, size, size).mul(2).sub(1).to(device, memory_format=layout)
 
     def run() -> torch.Tensor:
         with torch.inference_mode(), context():
@@ -137,6 +141,25 @@ def compare(sides: dict[str, Callable], rounds: int, device: torch.device) -> di
     return {name: statistics.median(t) for name, t in times.items()}
 
 
+def product_rate(device: torch.device, precision: str, side: int = 4096) -> float:
+    """Floating-point operations per second of a large matrix product: what the machine can do at most."""
+    a, b = (torch.rand(side, side, device=device, dtype=getattr(torch, precision)) for _ in range(2))
+    return 2 * side**3 / compare({"product": lambda: a @ b}, 3, device)["product"]
+
+
+def operations(run: Callable) -> int:
+    """Floating-point operations of convolutions and products in a run, forwards and backwards."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+def line(t: dict[str, float], count: int, rate: float) -> str:
+    """Seconds of both sides, their ratio, a run's operations, and their share of what the machine can do."""
+    share = count / t["qsneg"] / rate
+    return f"{t['plain']:9.3f}{t['qsneg']:9.3f}{t['qsneg'] / t['plain']:8.2f}{count / 1e9:8.0f}{share:8.0%}"
+
+
 def bench(
     size: int = 256,
     width: int = 64,
@@ -157,17 +180,18 @@ def bench(
     check_fits((size, size), width, place)
     machine = f"{devices.describe(place)}, {used}, torch {torch.__version__}"
     print(f"{machine}, {size}×{size}, width {width}, median of {rounds}")
-    print(f"{'':22}{'plain s':>9}{'qsneg s':>9}{'ratio':>8}")
+    rate = product_rate(place, used)
+    print(f"a large product in {used}: {rate / 1e9:.0f} GFLOP/s; share: how near to it qsneg's operations come")
+    print(f"{'':22}{'plain s':>9}{'qsneg s':>9}{'ratio':>8}{'GFLOP':>8}{'share':>8}")
     fast = {}
     for name, config in configs.items():
         sides = {label: stepper(config, size, place, label == "plain", used) for label in ("plain", "qsneg")}
         t = compare(sides, rounds, place)
         fast[name] = sides["qsneg"]
-        ratio = f"{t['plain']:9.3f}{t['qsneg']:9.3f}{t['qsneg'] / t['plain']:8.2f}"
-        print(f"step, {METHODS[name].title:16}{ratio}", flush=True)
+        print(f"step, {METHODS[name].title:16}{line(t, operations(sides['qsneg']), rate)}", flush=True)
     sides = {label: translator(configs["cut"], size, place, label == "plain", used) for label in ("plain", "qsneg")}
     t = compare(sides, 3 * rounds, place)
-    print(f"{'translation':22}{t['plain']:9.3f}{t['qsneg']:9.3f}{t['qsneg'] / t['plain']:8.2f}", flush=True)
+    print(f"{'translation':22}{line(t, operations(sides['qsneg']), rate)}", flush=True)
     t = compare(fast, rounds, place)
     print("steps relative to CUT's: " + ", ".join(f"{METHODS[k].title} {t[k] / t['cut']:.2f}" for k in t if k != "cut"))
     if profile:
