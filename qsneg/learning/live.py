@@ -17,7 +17,7 @@ from qsneg.training.film import gathered
 
 LOSSES = {  # what is plotted: its title, and which of metrics.jsonl's losses are summed
     "Contrast": ("NCE",),
-    "Translator against discriminator": ("G_GAN",),
+    "Against the discriminator": ("G_GAN",),
     "Discriminator": ("D_real", "D_fake"),
 }
 RECENT = 6  # lines of the metrics that the speed is taken from

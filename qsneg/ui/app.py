@@ -87,7 +87,7 @@ class App:
                         if self.schedule:
                             from qsneg.ui.learn import LearnPage
 
-                            self.learn = LearnPage(self.schedule, self.visit, self.controls)
+                            self.learn = LearnPage(self.schedule, self.visit, self.controls, self.own)
                         with gr.Tab("About", id="about"):
                             gr.Markdown(about(models), elem_id="about")
             self.address = Address(self.visit, self.controls, tabs, ("learn",) if self.learn else ())

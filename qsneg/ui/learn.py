@@ -20,7 +20,7 @@ from qsneg.ui import learn_view as view
 from qsneg.ui.arguments import methods_of, text, whole
 from qsneg.ui.components import AT_ONCE, PRIVATE, TOLD, Message, Ticks, Track, kept, script, sentence
 from qsneg.ui.controls import Controls
-from qsneg.ui.own_weights import OWN as OWN_METHOD
+from qsneg.ui.own_panel import OwnWeights
 from qsneg.ui.selection import Visit
 
 EVERY = 2.0  # seconds between looks
@@ -40,8 +40,8 @@ QUEUED = PRIVATE | dict(show_progress="hidden", concurrency_id="learn", concurre
 class LearnPage:
     """The tab, its components as attributes."""
 
-    def __init__(self, schedule: Schedule, visit: Visit, controls: Controls):
-        self.schedule, self.visit, self.controls = schedule, visit, controls
+    def __init__(self, schedule: Schedule, visit: Visit, controls: Controls, own: OwnWeights):
+        self.schedule, self.visit, self.controls, self.own = schedule, visit, controls, own
         with gr.Tab("Learn", id="learn", elem_id="learn") as self.tab:
             gr.HTML(f'<p class="read">{READ}</p>')
             with gr.Accordion("A new run", open=True, elem_id="order") as self.form:
@@ -60,9 +60,9 @@ class LearnPage:
         domains = [(title, name) for name, title in DOMAINS.items()]
         self.domain = gr.Radio(domains, value=SCENES, label="Pictures", elem_classes="control")
         with gr.Row(visible=False) as self.zips:
-            look = dict(type="filepath", height=110)
-            self.a = gr.File(label="A zip of pictures to be translated", **look)
-            self.b = gr.File(label="A zip of pictures such as they should become", **look)
+            look = dict(type="filepath", height=130)
+            self.a = gr.File(label="Sources: a zip of pictures", **look)
+            self.b = gr.File(label="Targets: a zip of what they become", **look)
         choices = [(title_of(m), m) for m in main_methods()]
         with gr.Row(elem_classes="bar-of-controls"):
             self.methods = Ticks(choices, value=["cut"], label="Methods", elem_classes="control", scale=0)
@@ -197,15 +197,13 @@ class LearnPage:
         """Make a run's weights the visitor's own, in place of what was open; they are translated with at once."""
         try:
             path, title = self.weights(secret, method)
-            token = self.controls.models.own.open(path)
-        except Exception as error:
-            return self.message.refused(sentence(error))
-        self.controls.models.own.close(own)
-        ticked = [m for m in methods or [] if m != OWN_METHOD] + [OWN_METHOD]
-        group, _ = self.controls.set_family(family, ticked, (token, title))
+        except ValueError as error:
+            return self.message.refused(str(error))
+        opened = self.own.open(lambda: self.own.opened.open(path), title, family, methods, own)
+        if self.visit.own not in opened:
+            return opened | {self.message.place: opened[self.own.message.place]}
         turned = {self.tabs: gr.Tabs(selected="compare"), self.visit.tab: "compare"}
-        now = {self.visit.own: (token, title), self.controls.methods: group, self.used: used + 1}
-        return self.message.cleared() | turned | now
+        return opened | self.message.cleared() | turned | {self.used: used + 1}
 
     def download(self, secret, method) -> str:
         """The weights as a file for download."""
@@ -238,7 +236,7 @@ class LearnPage:
         self.halt.click(self.stop, now, self.parts, **AT_ONCE)
         self.go_on.click(self.resume, now, self.parts, **AT_ONCE)
         c, own = self.controls, self.visit.own
-        opened = [self.message.place, tabs, self.visit.tab, own, c.methods, self.used]
+        opened = [*self.own.parts(), self.message.place, tabs, self.visit.tab, self.used]
         self.use.click(self.open, [self.secret, self.method, c.family, c.methods, own, self.used], opened, **QUEUED)
         made = self.save.click(self.download, [self.secret, self.method], self.file, **QUEUED)
         made.success(None, js=script("save.js", name="learn"), **PRIVATE)

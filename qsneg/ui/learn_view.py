@@ -151,7 +151,7 @@ def curves(seen: dict[str, Watched], steps: int) -> str:
         return ""
     note = (
         "Means over ten steps. Contrast falls as patches of the translation find theirs in the source; the other two are "
-        "a game of two players, in which neither falls for long."
+        "a game of two, in which neither loss falls for long."
     )
     keys = "".join(f"<span>{swatch(method)} {title_of(method)}</span>" for method in seen)
     return (

@@ -56,9 +56,13 @@ class OwnWeights:
         values = {self.close: gr.update(visible=False), self.file: gr.update(value=None)}
         return self.message.cleared() | values | {self.own: None, self.controls.methods: group}
 
+    def parts(self) -> list:
+        """What is set by opening and closing."""
+        return [self.own, self.controls.methods, self.file, self.message.place, self.close]
+
     def wire(self) -> None:
         now = [self.controls.family, self.controls.methods, self.own]
-        outputs = [self.own, self.controls.methods, self.file, self.message.place, self.close]
+        outputs = self.parts()
         opening = dict(outputs=outputs, concurrency_id="own", concurrency_limit=2, show_progress="hidden", **PRIVATE)
         begin = dict(fn=lambda: self.message.at_work("Opening."), outputs=self.message.place, **AT_ONCE)
         self.file.upload(**begin).then(self.open_file, [self.file, *now], **opening)

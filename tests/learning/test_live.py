@@ -35,7 +35,7 @@ def test_speed_time_and_losses(run):
     )
     assert seen["cut"].curves["Contrast"] == [(10, 4), (20, 3), (30, 2), (40, 1)]
     assert seen["cut"].curves["Discriminator"][0] == (10, pytest.approx(0.3))
-    assert seen["cut"].curves["Translator against discriminator"] == []  # was not written
+    assert seen["cut"].curves["Against the discriminator"] == []  # was not written
     assert live.left(run, seen) == (30 + 50, False)
     run.allowed = 80  # of which 25 are used
     assert live.left(run, seen) == (55, True)

@@ -73,6 +73,10 @@ def test_a_training_is_ordered_watched_and_its_weights_are_used(page):
     token, title = opened[page.visit.own]
     assert title == "learnt NEGCUT, step 4" and opened[page.controls.methods].value == ["cut", "own"]
     assert page.controls.models.own.find(token).translate(Image.new("RGB", (64, 64))).size == (64, 64)
+    assert opened[page.own.close]["visible"] and opened[page.visit.tab] == "compare" and opened[page.used] == 1
+    run.weights()["cut"].write_bytes(run.weights()["cut"].read_bytes()[:-100])
+    bad = page.open(secret, "cut", "day2sunset", ["cut"], (token, title), 1)
+    assert page.used not in bad and "stays open" in html(bad, page.message.place)
     file = page.download(secret, "negcut")
     assert file.endswith("qsneg-learnt-negcut-step-4.safetensors") and weights.load(file).card["steps"] == 4
 
