@@ -42,13 +42,14 @@ class Wanted:
     selection: Selection = field(default_factory=chosen)
 
 
-def written(subject: Subject, selection: Selection, page: str, example: str) -> str:
+def written(subject: Subject, selection: Selection, page: str, example: str, tour: int = 0) -> str:
     """The address of what is looked at: only what is other than at first."""
     values = {"family": subject.family, "example": example or UPLOAD, "size": subject.size, "tab": page}
     values["methods"] = ",".join(m for m in subject.methods if m != OWN)
     values |= {name: getattr(selection, name) for name, usual in FIELDS.items() if getattr(selection, name) != usual}
-    if selection.x >= 0 and page != COMPARE:
+    if selection.x >= 0 and (page != COMPARE or tour):
         values["at"] = f"{selection.x:g},{selection.y:g}"
+    values |= {"tour": tour} if tour else {}
     return "?" + urlencode({k: v for k, v in values.items() if v != ""}, safe=",")
 
 
@@ -93,11 +94,11 @@ class Address:
         read = self.controls.models.sources.read
         return {read(stored(e.picture(), e.file_name)).digest: e.file_name for e in self.controls.examples}
 
-    def write(self, subject: Subject | None, selection: Selection, tab: str) -> str | dict:
+    def write(self, subject: Subject | None, selection: Selection, tab: str, tour: int) -> str | dict:
         """The address of what is looked at, for the browser."""
         if subject is None or not subject.family:
             return gr.skip()
-        query = written(subject, selection, tab, self.examples.get(subject.digest, ""))
+        query = written(subject, selection, tab, self.examples.get(subject.digest, ""), tour)
         return f'<i data-query="{query.replace("&", "&amp;")}"></i>'
 
     def restore(self, address: str, own) -> Iterator[dict]:
@@ -122,8 +123,8 @@ class Address:
         """What happens when, `filled` being the events of pages that were filled; returns the event after which there is
         something to translate."""
         visit, c = self.visit, self.controls
-        moved = [visit.subject.change, visit.tab.change, *filled]
-        gr.on(moved, self.write, [visit.subject, visit.selection, visit.tab], self.place, **AT_ONCE)
+        moved = [visit.subject.change, visit.tab.change, visit.tour.change, *filled]
+        gr.on(moved, self.write, [visit.subject, visit.selection, visit.tab, visit.tour], self.place, **AT_ONCE)
         outputs = [visit.selection, visit.tab, self.tabs, c.picture, c.gone.place, c.family, c.methods]
         outputs += [c.family_note, c.size]
         inputs, hidden = [self.asked, visit.own], dict(show_progress="hidden")

@@ -25,6 +25,7 @@ from starlette.middleware import Middleware
 
 from qsneg.device import describe
 from qsneg.pages import PAGES
+from qsneg.pages.tour import TOUR
 from qsneg.rendering import sample_pictures
 from qsneg.ui import limits, texts
 from qsneg.ui.about import about
@@ -37,13 +38,15 @@ from qsneg.ui.disk import DISK, Uploads
 from qsneg.ui.endpoints import Endpoints
 from qsneg.ui.feature_cache import Views
 from qsneg.ui.guarded import Guarded, Sentences
-from qsneg.ui.inner_pages import HIDDEN, Bases, InnerPage
-from qsneg.ui.inner_pages import PAGES as ONE_AT_A_TIME
+from qsneg.ui.inner_pages import InnerPage
 from qsneg.ui.line import Wish
 from qsneg.ui.models import Models
 from qsneg.ui.outdated import Outdated
 from qsneg.ui.own_panel import OwnWeights
 from qsneg.ui.selection import Visit
+from qsneg.ui.shown_page import HIDDEN, Bases, ShownPage
+from qsneg.ui.shown_page import PAGES as ONE_AT_A_TIME
+from qsneg.ui.tour import BUTTON, Tour
 from qsneg.ui.uploads import Refused
 from qsneg.ui.verdict import judge
 
@@ -70,7 +73,7 @@ class App:
             found = first_look and judge(self.views, first_look)
             self.visit = Visit(first_look, models.own.close)
             with gr.Row(elem_id="top"):
-                gr.HTML(texts.header(describe(models.device)))
+                gr.HTML(texts.header(describe(models.device), BUTTON))
                 cards = gr.Button("Model cards", size="sm", elem_id="to-cards", scale=0, min_width=110)
             bases = {page.pictures_of: Bases() for page in PAGES.values()}
             with gr.Row(elem_id="page"):
@@ -90,6 +93,7 @@ class App:
                             self.learn = LearnPage(self.schedule, self.visit, self.controls, self.own)
                         with gr.Tab("About", id="about"):
                             gr.Markdown(about(models), elem_id="about")
+            self.tour = Tour(self.views, self.visit, bases[TOUR[0].pictures_of])
             self.address = Address(self.visit, self.controls, tabs, ("learn",) if self.learn else ())
             cards.click(lambda: gr.Tabs(selected="about"), None, tabs, queue=False, **PRIVATE)
             first.select(lambda: "compare", None, self.visit.tab, **TOLD)
@@ -108,32 +112,43 @@ class App:
         told = {c.control.name: c.control.tooltip for page in self.pages for c in page.controls if c.control.tooltip}
         for page in self.pages:
             page.wire(script("tooltips.js", texts=told))
-        inputs = [self.visit.looking, self.visit.tab, *(part for page in self.pages for part in page.inputs)]
-        outputs = list(dict.fromkeys(part for page in self.pages for part in page.outputs))
-        places = [page.status.place for page in self.pages]
-        wanted = [self.visit.looking, self.visit.tab, self.visit.subject, self.visit.selection]
-        filled = [page.stage.change for page in self.pages]
-        for translated in self.compare.wire(self.address.wire(filled), *events):
-            made = translated.then(self.made, wanted, places, **LINE, **HIDDEN)
+        for step in self.tour.steps:
+            step.wire()
+        visit, every = self.visit, self.every()
+        inputs = [visit.looking, visit.tab, visit.tour, *(part for page in every for part in page.inputs)]
+        outputs = list(dict.fromkeys(part for page in every for part in page.outputs))
+        places = [page.status.place for page in every]
+        wanted = [visit.looking, visit.tab, visit.tour, visit.subject, visit.selection]
+        turned = self.tour.frame.select(self.tour.turned, visit.looking, visit.tour, **TOLD)
+        restored = self.address.wire([page.stage.change for page in every])
+        for event in (turned, *self.compare.wire(restored, *events)):
+            made = event.then(self.made, wanted, places, **LINE, **HIDDEN)
             made.then(self.refresh, inputs, outputs, trigger_mode="multiple", **ONE_AT_A_TIME)
 
-    def made(self, looking: Wish, tab, subject, selection) -> Iterator[dict]:
-        """Make what the page needs whose tab is open."""
+    def every(self) -> list[ShownPage]:
+        """The pages, and the steps of the tour."""
+        return [*self.pages, *self.tour.steps]
+
+    def looked_at(self, tab: str, step: int) -> list[int]:
+        """Which of `every` is looked at: a step of the tour, else the page whose tab is open; none for others."""
+        names = [page.page.name for page in self.every()]
+        return [names.index(name) for name in [TOUR[step - 1].name if step else tab] if name in names]
+
+    def made(self, looking: Wish, tab, step, subject, selection) -> Iterator[dict]:
+        """Make what the page needs that is looked at."""
         yield gr.skip()
         looking.make()
-        for page in self.pages:
-            if page.page.name == tab:
-                yield from page.made(looking, subject, selection)
+        for number in self.looked_at(tab, step):
+            yield from self.every()[number].made(looking, subject, selection)
 
-    def refresh(self, looking: Wish, tab, *values) -> Iterator[dict]:
-        """Fill the page whose tab is open, once everything is made."""
+    def refresh(self, looking: Wish, tab, step, *values) -> Iterator[dict]:
+        """Fill the page that is looked at, once everything is made."""
         yield gr.skip()
         if not looking.is_fulfilled:
             return
-        for number, page in enumerate(self.pages):
-            if page.page.name == tab:
-                count = len(page.inputs)
-                yield from page.opened(*values[number * count : (number + 1) * count])
+        for number in self.looked_at(tab, step):
+            page, count = self.every()[number], len(values) // len(self.every())
+            yield from page.opened(*values[number * count : (number + 1) * count])
 
 
 def theme() -> gr.themes.Base:
@@ -234,7 +249,7 @@ def serve(flags: argparse.Namespace, models: Models, demo: gr.Blocks) -> None:
             server_name=flags.host,
             server_port=flags.port,
             theme=theme(),
-            css_paths=[STATIC / "app.css"],
+            css_paths=[STATIC / "app.css", STATIC / "tour.css"],
             footer_links=["api", "settings"],
             run_history=False,
             app_kwargs={"middleware": [Middleware(CompressedPage), Middleware(Sentences), Middleware(Uploads)]},

@@ -166,7 +166,7 @@ def map_png(values: np.ndarray, name: str = MAP) -> Image.Image:
 def bases(pictures: dict[str, Image.Image | bytes]) -> str:
     """The pictures that lie under the maps, as custom properties, such as --source and --result-cut."""
     values = " ".join(f"--{name}: url({data_uri(image)});" for name, image in pictures.items())
-    return f"<style>#pages {{ {values} }}</style>"
+    return f"<style>#pages, #tour {{ {values} }}</style>"
 
 
 def bar(bar: Bar | None) -> str:

@@ -42,6 +42,6 @@ class Visit:
         """forget: what is done with own weights when the session ends."""
         self.subject = gr.State(subject)
         self.selection = gr.State(chosen())
-        self.tab = gr.State("compare")
+        self.tab, self.tour = gr.State("compare"), gr.State(0)  # which page; which step of the tour over it, 0: none
         self.wish, self.looking = gr.State(Wish()), gr.State(Wish())  # a translation; something to look into
         self.own = gr.State(None, delete_callback=forget)  # own weights: what names them, and a title

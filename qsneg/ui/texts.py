@@ -38,10 +38,10 @@ OWN_WORDS = (
 )
 
 
-def header(device: str) -> str:
+def header(device: str, tour: str) -> str:
     return (
         '<a class="skip" href="#pages">To the pages</a><p id="said" class="unseen" role="status" aria-live="polite"></p>'
-        '<header class="top"><h1>qsneg</h1><p>Three contrastive image translators on one picture, side by side.</p>'
+        f'<header class="top"><h1>qsneg</h1>{tour}<p>Three contrastive image translators on one picture, side by side.</p>'
         f'<span class="device" title="Where the models run">{html.escape(device)}</span></header>'
     )
 

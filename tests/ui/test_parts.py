@@ -278,12 +278,14 @@ def test_refusals_stand_on_the_page_and_the_page_stays(app, subject):
 
 
 def test_after_a_translation_the_open_page_follows(app, subject):
-    values = [v for page in app.pages for v in (subject, chosen(), None, None)]
-    done = after(app.refresh(wished(done=True), "loss", *values))
+    values = [v for _ in app.every() for v in (subject, chosen(), None, None)]
+    done = after(app.refresh(wished(done=True), "loss", 0, *values))
     (loss,) = [page for page in app.pages if page.page.name == "loss"]
     assert done[loss.shown][0] == subject and sum(page.stage in done for page in app.pages) == 1
     for wish, tab in ((wished(done=True), "compare"), (wished(), "loss")):  # another page; what it needs is not made
-        assert after(app.refresh(wish, tab, *values)) == {}
+        assert after(app.refresh(wish, tab, 0, *values)) == {}
+    done = after(app.refresh(wished(done=True), "loss", 2, *values))  # the tour lies over the page
+    assert loss.stage not in done and done[app.tour.steps[1].shown][0] == subject
 
 
 def test_what_nobody_expected_is_one_sentence(app, subject, monkeypatch, capsys):

@@ -97,6 +97,16 @@ def test_by_keyboard(browser, app):
     page.close()
 
 
+def test_a_link_within_the_page_does_not_load_it_anew(page):
+    page.get_by_title("Example: two horses").click()
+    page.wait_for_function("location.search.includes('example=')")
+    page.evaluate("window.mark = 1")
+    page.get_by_role("tab", name="About", exact=True).click()
+    page.locator("#about nav a").last.click()
+    page.wait_for_function("document.activeElement.innerText === 'Settings' && document.activeElement.tagName === 'H2'")
+    assert page.evaluate("window.mark") == 1 and page.evaluate("scrollY") > 0
+
+
 def test_what_is_pressed_is_large_enough_and_changes_are_told(page):
     assert page.evaluate(SMALL) == []
     turn_to(page, "Attention")

@@ -6,6 +6,15 @@
   if (phone) settings?.querySelector("button").click();
   settings?.classList.add("told");
   document.querySelector("#pages")?.setAttribute("tabindex", "-1");
+  document.addEventListener("click", (event) => {  // a place in the page, without its <base>, which would load it anew
+    const place = event.target.closest?.('a[href^="#"]'), name = place?.getAttribute("href");
+    const aim = place && (document.querySelector(`#about ${name}`) ?? document.querySelector(name));
+    if (!aim) return;
+    event.preventDefault();
+    aim.scrollIntoView();
+    if (!aim.hasAttribute("tabindex")) aim.tabIndex = -1;
+    aim.focus({preventScroll: true});
+  });
   document.addEventListener("keydown", (event) => {
     const tab = event.target.closest?.('[role="tab"]');
     if (!tab || event.ctrlKey || event.metaKey || event.altKey) return;
