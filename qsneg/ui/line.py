@@ -35,7 +35,8 @@ class Wish:
         self.taken = self.number
 
     def fulfil(self, number: int) -> None:
-        self.done = number
+        """A wish was met; an older one that ends later changes nothing."""
+        self.done = max(self.done, number)
 
     @property
     def is_fulfilled(self) -> bool:

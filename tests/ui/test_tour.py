@@ -6,6 +6,7 @@ import pytest
 
 from qsneg.pages.tour import TOUR
 from qsneg.ui.address import read, written
+from qsneg.ui.line import Wish
 from tests.ui.conftest import start, visit
 from tests.ui.test_address import FAMILIES, SUBJECT
 from tests.ui.test_app_pages import query_is, turn_to
@@ -190,3 +191,14 @@ def test_a_visitor_finds_it_beside_the_title(browser, app):
     assert 0 < button["x"] - title["x"] - title["width"] < 40 and abs(button["y"] - title["y"]) < 20
     assert re.fullmatch("Take the tour", page.locator("#to-tour").inner_text())
     page.close()
+
+
+def test_an_older_wish_that_ends_later_does_not_undo_a_newer_one():
+    """As when two steps are asked for at once: the first is still at work when the second is there."""
+    wish = Wish()
+    wish.make()
+    first = wish.take()
+    wish.make()
+    wish.fulfil(wish.take())
+    wish.fulfil(first)
+    assert wish.is_fulfilled

@@ -40,7 +40,7 @@ const go = (step) => {
 };
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.("button");
-  if (now && event.target.isConnected && !tour.contains(event.target)) { go(0); return; }  // beside it
+  if (now && event.isTrusted && event.target.isConnected && !tour.contains(event.target)) { go(0); return; }  // beside it
   if (!button) return;
   if (button.id === "to-tour") { opener = button; go(1); return; }
   if (!tour.contains(button)) return;
