@@ -184,14 +184,21 @@ class CUT(nn.Module):
         """The contrastive loss of one pass, averaged over layers."""
         losses = [
             patch_nce(
-                q, k, negatives and negatives[i], self.config.temperature, self.config.across_batch, **self.push(q, k)
+                q,
+                k,
+                negatives and negatives[i],
+                self.config.temperature,
+                self.config.across_batch,
+                **self.push(self.config, q, k, self.progress),
             )
             for i, (q, k) in enumerate(zip(p.queries, p.keys))
         ]
         return torch.stack(losses).mean()
 
-    def push(self, queries: Tensor, keys: Tensor) -> dict:
-        """Who is pushed away, and how hard: what `patch_nce` is told of the negatives of B×N×K queries and keys."""
+    @classmethod
+    def push(cls, config: ModelConfig, queries: Tensor, keys: Tensor, progress: float = 1.0) -> dict:
+        """Who is pushed away, and how hard: what `patch_nce` is told of the negatives of B×N×K queries and keys, at a
+        share of the training, 1 at its end."""
         return {}  # all alike
 
     def judge(self, images: Tensor) -> Tensor:
@@ -300,8 +307,9 @@ class MoNCE(CUT):
     much as a plan of optimal transport between queries and keys gives it, hard pairs more. No gradient
     goes through the plan."""
 
-    def push(self, queries: Tensor, keys: Tensor) -> dict:
-        return {"weights": transport_weights(at_least_float32(queries.detach()), keys, self.config.transport)}
+    @classmethod
+    def push(cls, config: ModelConfig, queries: Tensor, keys: Tensor, progress: float = 1.0) -> dict:
+        return {"weights": transport_weights(at_least_float32(queries.detach()), keys, config.transport)}
 
 
 class HDCE(CUT):
@@ -310,13 +318,11 @@ class HDCE(CUT):
     source's patch is like the query's own, ever more so in time, and patches of the translation should
     resemble each other as those of the source do (on x only)."""
 
-    @property
-    def gamma(self) -> float:
-        """γ of the weights: falls linearly from `gamma` to `gamma_end` over the training."""
-        return self.config.gamma + (self.config.gamma_end - self.config.gamma) * self.progress
-
-    def push(self, queries: Tensor, keys: Tensor) -> dict:
-        return {"weights": resemblance_weights(keys, self.gamma), "decoupled": True}
+    @classmethod
+    def push(cls, config: ModelConfig, queries: Tensor, keys: Tensor, progress: float = 1.0) -> dict:
+        """γ of the weights falls linearly from `gamma` to `gamma_end` over the training."""
+        gamma = config.gamma + (config.gamma_end - config.gamma) * progress
+        return {"weights": resemblance_weights(keys, gamma), "decoupled": True}
 
     def further_terms(self, passes: list[Pass]) -> dict[str, tuple[float, Tensor]]:
         terms = [relation_consistency(q, k) for q, k in zip(passes[0].queries, passes[0].keys)]

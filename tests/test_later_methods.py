@@ -61,9 +61,10 @@ def test_monces_loss_is_that_of_its_plan():
 def test_hdces_loss_has_its_weights_its_gamma_and_relations_of_x_only():
     model = make("hdce")
     assert model.config.nce_weight == 0.1 and model.config.lambda_src == 0.05
-    assert (model.gamma, setattr(model, "progress", 0.5), model.gamma, setattr(model, "progress", 1), model.gamma)[
-        ::2
-    ] == (50, 30, 10)
+    keys = torch.nn.functional.normalize(torch.randn(1, 6, 4), dim=-1)
+    for progress, gamma in ((0, 50), (0.5, 30), (1, 10)):
+        told = model.push(model.config, keys, keys, progress)
+        torch.testing.assert_close(told["weights"], resemblance_weights(keys, gamma))
     passes = []
     model.contrast = (lambda inner: lambda *a: passes.append(inner(*a)) or passes[-1])(model.contrast)
     got, _ = step(model)

@@ -16,9 +16,8 @@ from torch import Tensor
 
 from qsneg import attention, methods
 from qsneg.bounds import check_mode
-from qsneg.config import ModelConfig
 from qsneg.inspect.features import Grid, View
-from qsneg.losses import MASKED, diversity, patch_nce, resemblance_weights, transport_weights
+from qsneg.losses import MASKED, diversity, patch_nce
 
 
 @dataclass(frozen=True)
@@ -140,6 +139,7 @@ def contrasts(view: View, layer: int, mode: str, count: int, window: int, seed: 
     rivals = (asked.keys, asked.at) if generated is None else (generated, None)
     similarity, loss = contrast(view, layer, *rivals)
     queries, keys, made = (t if t is None else t[None] for t in (asked.queries, asked.keys, generated))
+    push = methods.CLASSES.get(view.config.method, methods.CUT).push  # imported ones weigh all alike
     trained = patch_nce(queries, keys, made, tau, reduction="none", **push(view.config, queries, keys))[0]
     found = {"similarity": as_map(similarity), "loss": as_map(loss), "probability": as_map((-loss).exp())}
     found |= {"asked": places(asked.at, shape), "asked_loss": trained.cpu().numpy()}
@@ -149,15 +149,6 @@ def contrasts(view: View, layer: int, mode: str, count: int, window: int, seed: 
         found |= {"negatives": generated.cpu().numpy(), "diversity": -float(diversity(generated[None]))}
         found["nearest"] = places(view.nearest_negatives(layer, seed, count), shape)
     return found
-
-
-def push(config: ModelConfig, queries: Tensor, keys: Tensor) -> dict:
-    """What `patch_nce` is told of the negatives of 1×n×K queries and keys, by the methods that weigh them."""
-    if config.method == "monce":
-        return {"weights": transport_weights(queries, keys, config.transport)}
-    if config.method == "hdce":
-        return {"weights": resemblance_weights(keys, config.gamma_end), "decoupled": True}
-    return {}
 
 
 def attends(view: View, layer: int) -> bool:

@@ -33,9 +33,9 @@ class InnerPage(ShownPage):
             self.place()
         self.connect(self.visit.tab, *self.files())
 
-    def opened(self, subject, selection, shown, held) -> Iterator[dict]:
+    def opened(self, subject, selection, shown, held, latest=None) -> Iterator[dict]:
         yield {self.visit.tab: self.page.name}
-        yield from super().opened(subject, selection, shown, held)
+        yield from super().opened(subject, selection, shown, held, latest)
 
     def turn_to(self, looking: Wish) -> str:
         """The tab was chosen."""

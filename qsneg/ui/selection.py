@@ -35,13 +35,23 @@ def chosen(**values) -> Selection:
     return Selection(most=limits.GLOBAL, **values)
 
 
+class Latest:
+    """What a visitor has chosen on a page last: what is still at work for an older choice is done again for it."""
+
+    def __init__(self):
+        self.number, self.selection = 0, None
+
+    def choose(self, selection: Selection) -> None:
+        self.number, self.selection = self.number + 1, selection
+
+
 class Visit:
     """A visitor's state in gradio: each of these is kept per session."""
 
     def __init__(self, subject: Subject | None, forget: Callable[[tuple[str, str] | None], None]):
         """forget: what is done with own weights when the session ends."""
         self.subject = gr.State(subject)
-        self.selection = gr.State(chosen())
+        self.selection, self.latest = gr.State(chosen()), gr.State(Latest())
         self.tab, self.tour = gr.State("compare"), gr.State(0)  # which page; which step of the tour over it, 0: none
         self.wish, self.looking = gr.State(Wish()), gr.State(Wish())  # a translation; something to look into
         self.own = gr.State(None, delete_callback=forget)  # own weights: what names them, and a title

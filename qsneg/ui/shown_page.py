@@ -19,7 +19,7 @@ from qsneg.ui.components import AT_ONCE, LINE, PRIVATE, Message, Track, Whole, d
 from qsneg.ui.feature_cache import Views
 from qsneg.ui.line import Wish
 from qsneg.ui.own_weights import OWN
-from qsneg.ui.selection import Subject, Visit
+from qsneg.ui.selection import Latest, Subject, Visit
 
 HIDDEN = PRIVATE | dict(show_progress="hidden")
 PAGES = HIDDEN | dict(concurrency_id="pages", concurrency_limit=1)
@@ -39,17 +39,17 @@ class Moved:
     def __init__(self, page: "ShownPage", control: Control):
         self.page, self.control, self.component = page, control, drawn(control)
 
-    def obey(self, subject, selection, shown, held, value) -> Iterator[dict]:
+    def obey(self, subject, selection, shown, held, value, latest=None) -> Iterator[dict]:
         """Fill the page for a new value; the control is left alone, for somebody may be typing."""
-        for update in self.page.fill(subject, selection, shown, held, self, value):
+        for update in self.page.fill(subject, selection, shown, held, latest, self, value):
             update.pop(self.component, None)
             yield update
 
-    def settle(self, subject, selection, shown, held, value, event: gr.EventData) -> Iterator[dict]:
+    def settle(self, subject, selection, shown, held, value, event: gr.EventData, latest=None) -> Iterator[dict]:
         """A number was entered, or its field left: it shows what is taken of it."""
         if isinstance(self.component, Track):
             value = event._data  # as it was typed: gradio has moved it into the bounds since
-        for update in self.page.fill(subject, selection, shown, held, self, value):
+        for update in self.page.fill(subject, selection, shown, held, latest, self, value):
             if update.get(self.component) == gr.update(value=value):  # as it stands there: typing may have gone on
                 del update[self.component]
             yield update
@@ -63,7 +63,8 @@ class Moved:
         if isinstance(self.control, InBrowser):
             self.component.input(None, self.component, js=script(f"{self.control.name}.js"), **PRIVATE)
             return
-        inputs, typed, visit = [*self.page.inputs, self.component], self.component, self.page.visit
+        *values, latest = self.page.inputs
+        inputs, typed, visit = [*values, self.component, latest], self.component, self.page.visit
         if set(self.control.fields) & set(SLOW):
             chosen = [visit.looking, visit.selection, typed]
             self.page.follow(typed.input(self.choose, chosen, visit.selection, **AT_ONCE))
@@ -100,15 +101,15 @@ class ShownPage:
 
     def connect(self, *more) -> None:
         """What its functions are given, and what they set; `more` of the latter."""
-        self.inputs = [self.visit.subject, self.visit.selection, self.shown, self.bases.held]
+        self.inputs = [self.visit.subject, self.visit.selection, self.shown, self.bases.held, self.visit.latest]
         parts = [self.head, self.status.place, self.stage, *(c.component for c in self.controls)]
         self.outputs = [self.visit.selection, self.shown, self.bases.held, self.bases.html, *parts, *more]
 
-    def opened(self, subject, selection, shown, held) -> Iterator[dict]:
+    def opened(self, subject, selection, shown, held, latest=None) -> Iterator[dict]:
         """It is looked at, a layer or a mode was chosen, or there is another picture; nothing, if it is as it should
         be."""
         if shown is None or shown[0] != subject or self.page.reads(shown[1]) != self.page.reads(selection):
-            yield from self.fill(subject, selection, shown, held)
+            yield from self.fill(subject, selection, shown, held, latest)
 
     def made(self, looking: Wish, subject, selection) -> Iterator[dict]:
         """Make what the page needs, if that is still the wish: the place in the line, the step at work; or what is
@@ -146,15 +147,27 @@ class ShownPage:
         made = event.then(self.made, inputs, self.status.place, **LINE, **HIDDEN)
         return made.then(self.followed, [visit.looking, *self.inputs], self.outputs, trigger_mode="multiple", **PAGES)
 
-    def aimed(self, subject, selection, shown, held, event: gr.EventData) -> Iterator[dict]:
+    def aimed(self, subject, selection, shown, held, event: gr.EventData, latest=None) -> Iterator[dict]:
         """A patch was clicked, or reached with the arrow keys."""
-        yield from self.fill(subject, selection.at(*numbers(event, "x", "y")), shown, held)
+        selection, latest = selection.at(*numbers(event, "x", "y")), latest or Latest()
+        latest.choose(selection)
+        yield {self.visit.selection: selection}  # at once: whatever begins from now on reads it
+        yield from self.fill(subject, selection, shown, held, latest)
 
     def fill(
-        self, subject: Subject | None, selection: Selection, shown, held, moved: Moved | None = None, value=None
+        self,
+        subject: Subject | None,
+        selection: Selection,
+        shown,
+        held,
+        latest: Latest | None = None,
+        moved: Moved | None = None,
+        value=None,
     ) -> Iterator[dict]:
         """Fill the page, after a control was set to a value if one was: the step at work while it works, then the page;
-        or what is wrong, and the page stays."""
+        or what is wrong, and the page stays. What was chosen meanwhile is what the page is filled for."""
+        latest = latest or Latest()
+        number = latest.number
         if subject is None:
             yield self.status.refused("There is nothing to look into yet: translate a picture first.")
             return
@@ -168,12 +181,17 @@ class ShownPage:
                 value, word = moved.control.accept(selection, value, first)
                 selection = moved.control.set(selection, value, first)
                 said = self.status.at_work(word) if word else said
+                latest.choose(selection)
+                number = latest.number
             if shown == (subject, selection):
                 yield said | ({moved.component: gr.update(value=value)} if moved else {})
                 return
             for step in self.page.prepare(seen, selection):
                 yield self.status.at_work(step)
             looked = self.page.look(seen, selection)
+            while number != latest.number:
+                number, selection = latest.number, self.page.fit(latest.selection, seen)
+                looked = self.page.look(seen, selection)
             yield self.filled(subject, selection, looked) | self.laid_under(subject, seen, held) | said
         except Exception as error:
             yield self.status.refused(sentence(error))

@@ -64,7 +64,7 @@ def test_no_handler_is_silent(parts):  # noqa: F811
     for page in parts.pages:
         for handler in (page.opened, page.aimed, *(h for m in page.controls for h in (m.obey, m.settle))):
             names = inspect.signature(handler).parameters
-            values = dict(subject=None, selection=Selection(), shown=None, held=None, value=None)
+            values = dict(subject=None, selection=Selection(), shown=None, held=None, value=None, latest=None)
             event = gr.EventData(page.stage, {"x": 1, "y": 1})
             found.append(list(handler(**{n: event if n == "event" else values[n] for n in names})))
     assert len(found) > 40 and all(found)

@@ -18,7 +18,7 @@ from qsneg.ui.bounded import Bounded
 from qsneg.ui.feature_cache import Views, inspected_size
 from qsneg.ui.line import Wish
 from qsneg.ui.models import Models
-from qsneg.ui.selection import Subject, chosen
+from qsneg.ui.selection import Latest, Subject, chosen
 from qsneg.ui.uploads import Refused, Sources
 from qsneg.weights import save
 from tests.conftest import tiny
@@ -286,6 +286,25 @@ def test_after_a_translation_the_open_page_follows(app, subject):
         assert after(app.refresh(wish, tab, 0, *values)) == {}
     done = after(app.refresh(wished(done=True), "loss", 2, *values))  # the tour lies over the page
     assert loss.stage not in done and done[app.tour.steps[1].shown][0] == subject
+
+
+def test_a_click_while_the_page_is_filled_is_not_undone(app, subject, monkeypatch):
+    """As right after a translation: the refresh has begun with the patch of before when another is clicked."""
+    page, latest, looks = app.pages[1], Latest(), []
+    look, event = type(page.page).look, gr.EventData(page.stage, {"x": 40, "y": 20})
+
+    def slow(self, seen, selection):
+        looks.append(selection)
+        if len(looks) == 1:
+            looks.append(after(page.aimed(subject, chosen(), None, None, event, latest)))
+        return look(self, seen, selection)
+
+    monkeypatch.setattr(type(page.page), "look", slow)
+    values = [v for _ in app.every() for v in (subject, chosen(), None, None, latest)]
+    done = after(app.refresh(wished(done=True), page.page.name, 0, *values))
+    clicked = next(found for found in looks if isinstance(found, dict))
+    assert (done[app.visit.selection].x, done[app.visit.selection].y) == (40, 20)
+    assert done[page.shown] == clicked[page.shown] and done[page.stage] == clicked[page.stage]
 
 
 def test_what_nobody_expected_is_one_sentence(app, subject, monkeypatch, capsys):
