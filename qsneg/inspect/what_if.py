@@ -20,7 +20,7 @@ from torch import Tensor
 from qsneg.bounds import check_mode
 from qsneg.image_io import to_tensor
 from qsneg.inspect.features import BLOCK, View
-from qsneg.inspect.inspection import against, compared, how_many
+from qsneg.inspect.inspection import against, compared, how_many, places
 from qsneg.memory_limits import MIN_SIDE
 from qsneg.networks import tokens
 
@@ -33,6 +33,7 @@ class WhatIf:
     gradient: np.ndarray  # H×W, length of the gradient of each position's loss at the translation's feature there
     negatives: int  # how many were left
     hardest: np.ndarray  # indices of those taken away
+    at: np.ndarray | None  # n×2, where those lie, row and column; None for generated ones
     layer: int
     view: View = field(repr=False, compare=False)  # what it was read from
 
@@ -50,12 +51,15 @@ class Rivals:
         self.keys = generated.clone() if asked is None else asked.keys.clone()
         self.at = None if asked is None else asked.at.clone()
 
-    def without_hardest(self, query: Tensor, index: int, count: int) -> Tensor:
-        """Take away the `count` negatives nearest to a query K at row-major position `index`; returns which."""
+    def without_hardest(self, query: Tensor, index: int, count: int, first: int = 1) -> Tensor:
+        """Take away `count` negatives, from the `first`-hardest on, of a query K at row-major position `index`; returns
+        which. The hardest is the nearest; one stays, and what would lie beyond the last is counted from it."""
         cosine = self.keys @ query
         if self.at is not None:
             cosine = cosine.masked_fill(self.at == index, -torch.inf)  # it is none of its own negatives
-        gone = cosine.topk(min(count, len(cosine) - 1)).indices
+        count = min(count, len(cosine) - 1)
+        start = min(first - 1, len(cosine) - count)
+        gone = cosine.sort(descending=True, stable=True).indices[start : start + count]
         kept = torch.ones(len(cosine), dtype=torch.bool, device=cosine.device).index_fill(0, gone, False)
         self.keys, self.at = self.keys[kept], None if self.at is None else self.at[kept]
         return gone
@@ -74,13 +78,14 @@ def what_if(
     away: int = 0,
     seed: int = 0,
     mode: str | None = None,
+    first: int = 1,
 ) -> WhatIf:
     """Losses and gradients of all positions.
 
     Args:
         position: the patch whose hardest negatives are taken away.
         num: negatives; None: the model's patches. temperature: τ; None: the model's.
-        away: how many of the hardest are taken away; at least one negative stays.
+        away: how many are taken away, first: from which on, 1 for the hardest; at least one negative stays.
         seed: of random places and of NEGCUT's noise. mode: QS-Attn: how its negatives are selected.
 
     Raises:
@@ -91,19 +96,24 @@ def what_if(
         raise ValueError(f"The temperature must be a number above 0, not {temperature}.")
     if away < 0:
         raise ValueError(f"The number of negatives taken away must be at least 0, not {away}.")
+    if first < 1:
+        raise ValueError(f"The first negative taken away must be at least the 1st, not {first}.")
     index, shape = int(view.index(layer, position)), view.grid(layer).shape
-    key = "what if", layer, num, tau, away, index if away else None, seed, mode  # else the position does not matter
+    taken = (away, index, first) if away else ()  # else the position does not matter
+    key = "what if", layer, num, tau, taken, seed, mode
 
     def make() -> list[Tensor]:
         rivals = Rivals(view, layer, num, seed, mode)
-        gone = torch.empty(0, dtype=torch.long)
+        gone, every = torch.empty(0, dtype=torch.long), rivals.at
         if away:
             query = view.projected(layer, "result", torch.tensor([index], device=view.device))[0]
-            gone = rivals.without_hardest(query.clone(), index, away)
-        return [*pulls(view, layer, rivals, tau), gone, torch.tensor(len(rivals.keys))]
+            gone = rivals.without_hardest(query.clone(), index, away, first)
+        at = [] if every is None else [every[gone.to(every.device)]]
+        return [*pulls(view, layer, rivals, tau), gone, torch.tensor(len(rivals.keys)), *at]
 
-    loss, length, gone, left = view.once(key, make)
-    return WhatIf(*(t.reshape(shape).cpu().numpy() for t in (loss, length)), int(left), gone.cpu().numpy(), layer, view)
+    loss, length, gone, left, *at = view.once(key, make)
+    maps = (t.reshape(shape).cpu().numpy() for t in (loss, length))
+    return WhatIf(*maps, int(left), gone.cpu().numpy(), places(at[0], shape) if at else None, layer, view)
 
 
 def pulls(view: View, layer: int, rivals: Rivals, temperature: float) -> tuple[Tensor, Tensor]:
@@ -133,6 +143,7 @@ def on_pixels(
     away: int = 0,
     seed: int = 0,
     mode: str | None = None,
+    first: int = 1,
 ) -> tuple[np.ndarray, float]:
     """The length of the gradient of one patch's loss at every pixel of the translation, H×W, and the seconds that it
     took: one forward and backward of the encoder, without a margin. Arguments and errors are those of `what_if`."""
@@ -142,7 +153,7 @@ def on_pixels(
     rivals, tau = Rivals(view, layer, num, seed, mode), temperature or view.config.temperature
     key = view.projected(layer, "source", index).clone()
     if away:
-        rivals.without_hardest(view.projected(layer, "result", index)[0].clone(), int(index), away)
+        rivals.without_hardest(view.projected(layer, "result", index)[0].clone(), int(index), away, first)
     pixels = to_tensor(view.result).to(view.device).requires_grad_()
     features = view.weights.generator.encode(pixels, [layer])[0]
     query = view.heads(tokens(features)[:, index], number)[0]

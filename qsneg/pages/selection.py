@@ -33,7 +33,8 @@ class Selection:
     gamma: int = 10  # of hDCE's weights
     rivals: int = 0  # negatives, where they can be other than as trained; 0: `patches`
     tau: int = 0  # hundredths; 0: the model's own temperature
-    away: int = 0  # of the hardest negatives
+    away: int = 0  # negatives taken away
+    first: int = 1  # the hardest of them, counted from the hardest of all
     pixels: int = 0  # whether gradients are shown on pixels, too
     picture: int = 0  # of the film
     film_layer: int = 16
@@ -101,6 +102,7 @@ class Selection:
             ("number of negatives", self.rivals, 0, 4096),
             ("temperature in hundredths", self.tau, 0, 100),
             ("number taken away", self.away, 0, 100),
+            ("first that is taken away", self.first, 1, 4096),
         ):
             if not least <= value <= most:
                 raise ValueError(f"The {name} must lie between {least} and {most}, not {value}.")

@@ -10,9 +10,11 @@ from qsneg.inspect import Grid, View, WhatIf, on_pixels, what_if
 from qsneg.pages.page import CLICK, Looked, ViewPage, Words, source_panel
 from qsneg.pages.selection import Selection
 from qsneg.rendering.colormaps import linear, number, title_of
-from qsneg.rendering.rows import Panel, Ring, Row
+from qsneg.rendering.rows import Cross, Panel, Ring, Row
 
-AWAY = (("none", 0), ("the hardest", 1), ("the ten hardest", 10))
+AWAY = (("none", 0), ("one", 1), ("ten", 10))
+AWAY_TIP = "away: negatives taken away, by their similarity to the chosen patch"
+FIRST_TIP = "first: the hardest of those taken away, 1 for the nearest of all to the chosen patch"
 PULL = (
     "Long where a step of the training would change the feature most. A small τ pulls at few positions and hard, a "
     "large one at all alike. Losses of different τ have different scales."
@@ -31,7 +33,7 @@ class Found:
 class IfPage(ViewPage):
     name, title = "what-if", "What if"
     words = Words(
-        "What would the loss be with more or fewer negatives, another temperature, or without the hardest ones? "
+        "What would the loss be with more or fewer negatives, another temperature, or without any one of them? "
         "Nothing is trained or translated for this: the features are there, only the loss is computed anew.",
         "loss<sub>i</sub>(τ, N) = −ln [ e<sup>q<sub>i</sub>·p<sub>i</sub>/τ</sup> / (e<sup>q<sub>i</sub>·p<sub>i</sub>"
         "/τ</sup> + Σ<sub>n</sub> e<sup>q<sub>i</sub>·n/τ</sup>) ], &ensp; |∂ loss<sub>i</sub> / ∂ f<sub>i</sub>|",
@@ -46,7 +48,8 @@ class IfPage(ViewPage):
         *controls.row_and_column(),
         controls.Number("rivals", "Negatives", 128, "num: how many negatives", range=(2, 1024, 1)),
         controls.Temperature("tau", "τ, hundredths", 7, "temperature: τ of the loss", range=(1, 100, 1)),
-        controls.Control("away", "Take away", 0, "away: negatives taken away, nearest to the chosen patch", AWAY),
+        controls.Control("away", "Take away", 0, AWAY_TIP, AWAY),
+        controls.Control("first", "From the n-th hardest", 1, FIRST_TIP, range=(1, 1024, 1)),
         controls.Control("pixels", "Gradient", 0, "one pass of the encoder", (("at features", 0), ("on pixels", 1))),
         controls.seed(),
         controls.opacity(),
@@ -64,6 +67,7 @@ class IfPage(ViewPage):
             num=selection.rivals or common["num"],
             temperature=selection.tau / 100 if selection.tau else None,
             away=selection.away,
+            first=selection.first,
         )
         pixels = on_pixels(view, **changed) if selection.pixels else None
         return Found(what_if(view, **changed), what_if(view, **common), pixels)
@@ -78,7 +82,9 @@ class IfPage(ViewPage):
         said = f"The chosen patch: {place}. {CLICK}"
         above, below = [source_panel(looked, grid, said, f"The source, the query at {place}", marks=ring, aim=at)], []
         for method, f in found.items():
-            look = dict(aim=at, marks=ring, label=f"{title_of(method)}: loss of every patch")
+            gone = f.now.at if f.now.at is not None and len(f.now.at) else None
+            marks = ring if gone is None else (Cross(gone), *ring)
+            look = dict(aim=at, marks=marks, label=f"{title_of(method)}: loss of every patch")
             words = change(f.now.loss, f.trained.loss, position, "nats") + left(f)
             above.append(Panel(method, "loss", looked.source, grid, losses[method], words=words, **look))
             look["label"] = f"{title_of(method)}: length of the gradient at every feature"
@@ -88,7 +94,7 @@ class IfPage(ViewPage):
             looked.row(
                 f"The loss, layer {selection.layer}",
                 "Of every patch under what is chosen above, one scale for all methods; in words beside what it is as "
-                "trained.",
+                "trained. Crosses: what was taken away, where it lies in the picture.",
                 above,
             ),
             looked.row(
@@ -122,6 +128,7 @@ class IfPage(ViewPage):
                 "negatives": f.now.negatives,
                 "temperature": selection.tau / 100 or looked.seen[method].config.temperature,
                 "taken_away": len(f.now.hardest),
+                "taken_away_at": None if f.now.at is None else f.now.at.tolist(),
                 "loss_mean_nats": float(f.now.loss.mean()),
                 "loss_mean_nats_as_trained": float(f.trained.loss.mean()),
                 "loss_here_nats": float(f.now.loss[position]),

@@ -20,7 +20,13 @@ from qsneg.ui.components import FILES, MODEL, Choice, Picture, Whole, kept, stor
 from qsneg.ui.feature_cache import Views
 from qsneg.ui.selection import Subject, chosen
 
-NAMES = {"anchors": "number of anchors", "count": "number of neighbours", "x": "column x", "y": "row y"}
+NAMES = {
+    "anchors": "number of anchors",
+    "rivals": "number of negatives",
+    "count": "number of neighbours",
+    "x": "column x",
+    "y": "row y",
+}
 
 
 class Endpoints:
@@ -241,6 +247,48 @@ class Endpoints:
         facts = {"family": family, "methods": PAGES["film"].facts(looked, selection)}
         return kept(moving.encoded(frames, "webp"), name), facts | ({"absent": looked.absent} if looked.absent else {})
 
+    def what_if(
+        self,
+        picture,
+        x=-1,
+        y=-1,
+        methods=None,
+        family="day2sunset",
+        size=256,
+        layer=12,
+        mode="global",
+        seed=0,
+        negatives=0,
+        tau=0,
+        away=0,
+        first=1,
+        progress=gr.Progress(),
+    ):
+        """Compute the loss of every patch anew, with other negatives or another temperature, in each method.
+
+        Args:
+            picture: the picture to look into
+            x: column of the chosen patch in pixels of the inspected source, from 0; −1 for the middle
+            y: row of the chosen patch in pixels of the inspected source, from 0; −1 for the middle
+            methods: names of methods that /models lists; none for all that the family has
+            family: which models: day2sunset or horse2zebra-drawn, or another that /models lists
+            size: short side in pixels; a large picture is inspected at a reduced size, which the numbers state
+            layer: 0, 4, 8, 12 or 16
+            mode: how QS-Attn selects its negatives: global, local or local+global
+            seed: of the random positions and of NEGCUT's noise
+            negatives: how many negatives; 0 for as many as the patches of the models, the fewest of them
+            tau: the temperature in hundredths; 0 for the models' own
+            away: how many negatives are taken away
+            first: the hardest of those, counted from the one nearest to the chosen patch, 1
+
+        Returns:
+            One labelled sheet of pictures; numbers per method: loss and length of its gradient, their means and at the
+            chosen patch, beside those as trained, and where the negatives taken away lie; and a zip with all pictures
+            and arrays
+        """
+        numbers = dict(layer=layer, seed=seed, rivals=negatives, tau=tau, away=away, first=first)
+        return self.inspected("what-if", picture, methods, family, size, asked(mode, x=x, y=y, **numbers), progress)
+
     def inspected(self, name, picture, methods, family, size, selection: Selection, progress):
         """A page as one sheet, numbers and a zip."""
         family, methods, size = text("family", family), methods_of(methods), whole("working size", size, *limits.SIZES)
@@ -278,6 +326,7 @@ class Endpoints:
             mode = Choice(list(ATTENTION_MODES), value="global", label="Mode", **free)
             archive, film = gr.File(label="Pictures, arrays and numbers"), gr.File(label="Film")
             image, other = (Picture(format="png", label=label) for label in ("Picture", "Counterpart"))
+            others = [Whole(v, precision=0, label=k) for k, v in {"τ": 0, "Away": 0, "First": 1}.items()]
             facts, button = gr.JSON(label="Facts"), gr.Button()
         button.click(self.translate, [picture, method, family, size], image, api_name="translate", **MODEL)
         button.click(self.compare, [picture, several, family, size], [image, facts], api_name="compare", **MODEL)
@@ -285,6 +334,8 @@ class Endpoints:
         button.click(self.anchors, [picture, *look, number, seed], seen, api_name="anchors", **MODEL)
         button.click(self.attention, [picture, x, y, *look, near, radius], seen, api_name="attention", **MODEL)
         button.click(self.negatives, [picture, x, y, *look, seed, gamma], seen, api_name="negatives", **MODEL)
+        asked_if = [picture, x, y, *look, seed, number, *others]
+        button.click(self.what_if, asked_if, seen, api_name="what_if", **MODEL)
         button.click(self.film, [several, family, number, layer], [film, facts], api_name="film")
         button.click(self.draw, [index, size], [image, other], api_name="draw")
         gr.api(self.list_models, api_name="models")

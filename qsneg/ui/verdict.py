@@ -48,7 +48,8 @@ class Verdict:
             low, high = (place(name, v) for v in usual)
             band = f'<b style="left: {low:.1f}%; width: {high - low:.1f}%"></b>'
         strip = f'<i class="strip">{band}<u style="left: {place(name, value):.1f}%"></u></i>'
-        return f'<div title="{html.escape(title)}"><dt>{FIGURES[name].title}</dt><dd>{in_words(name, value)}</dd>{strip}</div>'
+        said = f"<dt>{FIGURES[name].title}</dt><dd><span>{in_words(name, value)}</span>{strip}</dd>"
+        return f'<div title="{html.escape(title)}">{said}</div>'
 
     def legend(self) -> str:
         """What the figures mean, for the column of the source."""

@@ -58,6 +58,24 @@ def test_fewer_and_easier_negatives_lower_the_loss(views):
     assert np.isclose(flat, np.log(13), atol=1e-2).sum() >= taken - 12  # 12 places have one negative fewer
 
 
+def test_any_single_negative_can_be_taken_away(views):
+    """The loss here falls the less, the easier the one that is taken is; each is another, and lies where it says."""
+    for method, view in views.items():
+        whole = what_if(view, 12, (3, 5)).loss[3, 5]
+        found = [what_if(view, 12, (3, 5), away=1, first=n) for n in range(1, 12)]
+        losses = [f.loss[3, 5] for f in found]
+        assert losses == sorted(losses) and losses[0] < losses[-1] <= whole
+        assert len({int(f.hardest[0]) for f in found}) == 11 and {f.negatives for f in found} == {11}
+        rivals = Rivals(view, 12, None, 0, None)
+        if method == "negcut":
+            assert found[0].at is None
+            continue
+        columns = view.grid(12).shape[1]
+        assert [int(f.at[0, 0] * columns + f.at[0, 1]) for f in found] == [int(rivals.at[f.hardest[0]]) for f in found]
+    last = what_if(views["negcut"], 12, (3, 5), away=1, first=500)  # beyond the last: the last
+    assert int(last.hardest[0]) == int(what_if(views["negcut"], 12, (3, 5), away=1, first=12).hardest[0])
+
+
 def test_one_stays_however_many_are_taken(views):
     assert what_if(views["cut"], 12, (3, 5), num=4, away=100).negatives == 1
 
@@ -73,7 +91,8 @@ def test_a_patchs_loss_pulls_at_the_pixels_around_it(views):
 
 @pytest.mark.parametrize("settings, words", [
     (dict(temperature=0.0), "temperature must be a number above 0"), (dict(num=0), "must be at least 1"),
-    (dict(away=-1), "at least 0, not -1"), (dict(position=(99, 0)), "outside the grid"),
+    (dict(away=1, first=0), "at least the 1st"), (dict(away=-1), "at least 0, not -1"),
+    (dict(position=(99, 0)), "outside the grid"),
 ])  # fmt: skip
 def test_what_cannot_be_is_said(views, settings, words):
     with pytest.raises(ValueError, match=words):

@@ -8,6 +8,7 @@ import pytest
 from qsneg.inspect import what_if
 from qsneg.pages import PAGES
 from qsneg.pages.selection import Selection
+from qsneg.rendering.rows import Cross
 from tests.pages.conftest import METHODS
 
 PAGE = PAGES["what-if"]
@@ -36,6 +37,15 @@ def test_what_is_chosen_is_shown(seen):
         assert facts[method]["loss_here_nats"] == pytest.approx(float(want.loss[7, 5]))
         assert facts[method]["negatives"] == 8 and facts[method]["temperature"] == 0.5
         assert "8 negatives, as trained 20" in panel.words
+
+
+def test_what_was_taken_away_is_crossed(seen):
+    rows, facts = looked(seen, away=1, first=4)
+    panels = {p.key: p for p in rows[0].panels if p.key in METHODS}
+    (cross,) = (mark for mark in panels["cut"].marks if isinstance(mark, Cross))
+    want = what_if(seen["cut"], 12, (7, 5), 20, away=1, mode="global", first=4)
+    assert cross.positions.tolist() == want.at.tolist() == facts["cut"]["taken_away_at"]
+    assert not any(isinstance(mark, Cross) for mark in panels["negcut"].marks)  # generated ones lie nowhere
 
 
 def test_pixels_are_only_asked_where_wanted(seen, monkeypatch):

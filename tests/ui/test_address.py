@@ -29,7 +29,7 @@ def test_only_what_differs_is_written():
     assert address == "?family=horse2zebra-drawn&example=upload&size=384&tab=compare&methods=cut"
     assert set(FIELDS) == {
         "layer", "mode", "anchors", "scale", "count", "radius", "seed", "method", "gamma", "rivals", "tau", "away",
-        "pixels", "picture", "film_layer", "film_scale",
+        "first", "pixels", "picture", "film_layer", "film_scale",
     }  # fmt: skip
 
 

@@ -46,6 +46,7 @@ def test_endpoints_are_typed_and_described(client):
         "/anchors",
         "/attention",
         "/negatives",
+        "/what_if",
         "/film",
     }
     names = [p["parameter_name"] for p in endpoints["/translate"]["parameters"]]
@@ -81,7 +82,17 @@ def test_mcp_offers_the_endpoints(app):
 
     with ThreadPoolExecutor() as apart:  # the browser of other tests has a loop running in this thread
         found = apart.submit(anyio.run, tools).result()
-    assert set(found) == {"translate", "compare", "draw", "list_models", "anchors", "attention", "negatives", "film"}
+    assert set(found) == {
+        "translate",
+        "compare",
+        "draw",
+        "list_models",
+        "anchors",
+        "attention",
+        "negatives",
+        "what_if",
+        "film",
+    }
     assert all(found.values())
 
 
@@ -114,9 +125,27 @@ def test_endpoints_return_pictures_and_numbers(client, odd):
     assert arrays["generated"].shape == (16,) and arrays["generated_nearest"].shape == (16, 2)
 
 
+def test_the_loss_without_any_one_negative(client, odd):
+    """The third hardest alone: the sheet, what the loss is here, and where that negative lies."""
+    call = dict(picture=handle(odd), x=20, y=20, methods=["cut"], size=64, api_name="/what_if")
+    _, facts, archive = client.predict(**call)
+    whole = facts["methods"]["cut"]
+    assert whole["taken_away"] == 0 and whole["loss_here_nats"] == pytest.approx(
+        np.load(io.BytesIO(zipfile.ZipFile(archive).read("cut/arrays.npz")))["loss"][tuple(whole["position"])]
+    )
+    places = []
+    for first in (1, 3):
+        found = client.predict(**call, away=1, first=first)[1]["methods"]["cut"]
+        assert found["taken_away"] == 1 and found["negatives"] == whole["negatives"] - 1
+        assert found["loss_here_nats"] < whole["loss_here_nats"]
+        places += found["taken_away_at"]
+    assert len(places) == 2 and places[0] != places[1]
+
+
 @pytest.mark.parametrize("name, wrong, words", [
     ("/anchors", {"layer": 13}, "no layer 13"), ("/anchors", {"number": -1}, "number of places"),
     ("/attention", {"mode": "near"}, "Unknown attention mode"), ("/negatives", {"seed": -1}, "seed"),
+    ("/what_if", {"first": 0}, "first that is taken away"), ("/what_if", {"negatives": 1.5}, "number of negatives"),
     ("/negatives", {"gamma": 9}, "γ of hDCE"),
     ("/negatives", {"methods": ["pix2pix"]}, "pix2pix"), ("/attention", {"picture": None}, "no picture"),
     ("/attention", {"x": "left"}, "must be a whole number"),
