@@ -58,6 +58,9 @@ def test_by_keyboard_and_focus_is_kept_and_given_back(page):
     page.keyboard.press("ArrowRight")  # there it moves the patch
     page.wait_for_selector("#step-1 .fig.source:has-text('row 32, column 33')")
     assert page.locator("#tour .count").inner_text() == "1 of 6"
+    page.locator("#tour .dots button").last.click()
+    at_step(page, 6)
+    assert page.locator("#step-6 .aim[tabindex='0']").count() == 1  # in every step the keyboard can choose a patch
     page.keyboard.press("Escape")
     page.wait_for_selector("#tour", state="hidden")
     assert page.evaluate("document.activeElement.id") == "to-tour"

@@ -9,8 +9,10 @@ tour.setAttribute("aria-modal", "true");
 tour.setAttribute("aria-labelledby", "tour-title");
 tour.tabIndex = -1;
 const behind = () => [...tour.parentElement.children].filter((e) => e !== tour);
-const tell = () => {  // to those who do not see it: once a step is filled
-  const step = part(`#step-${now}`), text = [".title", ".band > .note"].map((e) => step?.querySelector(e)?.innerText ?? "").join(". ");
+const tell = () => {  // once a step is filled: its first picture can be reached with the keyboard, its words are told
+  const step = part(`#step-${now}`), picture = step?.querySelector(".aim");
+  if (picture) picture.tabIndex = 0;
+  const text = [".title", ".band > .note"].map((e) => step?.querySelector(e)?.innerText ?? "").join(". ");
   if (text === told || text.length < 5) return;
   told = text;
   part(".unseen").textContent = `Step ${now} of ${last}: ${text}`;
