@@ -102,6 +102,9 @@ class Scaled(Bar):
 
     values: np.ndarray = None
     limits: tuple[float, float] = (0.0, 1.0)  # in the scale's own units: raw, natural logarithm, or share of positions
+    raw: np.ndarray | None = None  # what the values are, as numbers or as their natural logarithms
+    is_log: bool = False
+    unit: str = ""  # what `raw` is, in words
 
 
 def linear(maps: dict, unit: str, limits: tuple[float | None, float | None] = (None, None)) -> dict[str, Scaled]:
@@ -113,7 +116,8 @@ def linear(maps: dict, unit: str, limits: tuple[float | None, float | None] = (N
     least = 1e-3 * (high - low)  # no more than rounding, if nearer to the end
     beyond = bool((values < low - least).any()), bool((values > high + least).any())
     ticks = ends([number(v) for v in (low, (low + high) / 2, high)], *beyond)
-    return {k: Scaled(ticks, unit, MAP, unit_interval(m, low, high), (low, high)) for k, m in maps.items()}
+    scale = (low, high)
+    return {k: Scaled(ticks, unit, MAP, unit_interval(m, low, high), scale, m, unit=unit) for k, m in maps.items()}
 
 
 def ends(ticks: list[str], below: bool, above: bool) -> list[str]:
@@ -137,8 +141,8 @@ def by_log(logs: dict[str, np.ndarray], scale: str, unit: str) -> dict[str, Scal
         return {k: ranked(m, unit) for k, m in logs.items()}
     low, high = shared_limits(logs)
     ticks = ends([power(v) for v in (low, (low + high) / 2, high)], True, True)
-    label = f"{unit}, log (ends clip {CLIPPED}\u202f% each)"
-    return {k: Scaled(ticks, label, MAP, unit_interval(m, low, high), (low, high)) for k, m in logs.items()}
+    label, scale = f"{unit}, log (ends clip {CLIPPED}\u202f% each)", (low, high)
+    return {k: Scaled(ticks, label, MAP, unit_interval(m, low, high), scale, m, True, unit) for k, m in logs.items()}
 
 
 def decades(logs: dict, unit: str, count: int = 4, name: str = MAP) -> dict[str, Scaled]:
@@ -166,7 +170,8 @@ def ranked(log: np.ndarray, unit: str) -> Scaled:
     ranks = np.full(log.shape, np.nan)
     ranks[there] = (middle / max(1, inverse.size - 1))[inverse]
     ticks = [power(float(v)) for v in np.percentile(log[there], (0, 50, 100), method="nearest")]
-    return Scaled(ticks, f"{unit}, by rank (least, middle, most)", MAP, ranks)
+    label = f"{unit}, by rank (least, middle, most)"
+    return Scaled(ticks, label, MAP, ranks, raw=log, is_log=True, unit=unit)
 
 
 def unit_interval(values: np.ndarray, low: float, high: float) -> np.ndarray:

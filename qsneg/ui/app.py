@@ -97,7 +97,8 @@ class App:
             self.address = Address(self.visit, self.controls, tabs, ("learn",) if self.learn else ())
             cards.click(lambda: gr.Tabs(selected="about"), None, tabs, queue=False, **PRIVATE)
             first.select(lambda: "compare", None, self.visit.tab, **TOLD)
-            demo.load(None, js=script("page.js"), **PRIVATE)
+            for file in ("page.js", "values.js"):
+                demo.load(None, js=script(file), **PRIVATE)
             self.wire(*[self.learn.wire(demo, tabs)] if self.learn else [])
             Endpoints(models, self.views).build()
         DISK.pin()

@@ -5,6 +5,7 @@ A picture is a stack: the photograph below (a custom property of the page, sent 
 the picture). So a click sends some kilobytes, the opacity is the browser's, and nothing is compressed with loss.
 """
 
+import base64
 import html
 import itertools
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from qsneg.rendering.rows import Panel, Patch, Picture, Row, Shape
 from qsneg.ui.texts import data_uri, swatch
 
 COLUMNS = 4  # side by side
+MANY = 5000  # cells of a map from which their values are sent in one byte each
 WIDE = 2  # width over height from which pictures stand below each other
 
 
@@ -105,7 +107,7 @@ def stack(panel: Panel, body: str) -> str:
 
 def layers(panel: Panel) -> str:
     """A panel's picture, its map over it, the marks on top."""
-    (width, height), over = panel.grid.size, heat(panel.map, panel.grid) if panel.map else ""
+    (width, height), over = panel.grid.size, heat(panel.map, panel.grid, bool(panel.span)) if panel.map else ""
     marks = ""
     for mark in panel.marks:
         shapes = "".join(map(svg, mark.shapes(panel.grid)))
@@ -142,7 +144,7 @@ def svg(shape: Shape) -> str:
     return "".join(f'<circle cx="{x:g}" cy="{y:g}" r="{shape.size:.2f}" {look}/>' for x, y in shape.points)
 
 
-def heat(scaled: Scaled, grid: Grid) -> str:
+def heat(scaled: Scaled, grid: Grid, is_one_of_many: bool = False) -> str:
     """A map H×W as the <img> that covers a picture: the cells on it, in their places."""
     values, (left, top, right, bottom) = grid.cover(scaled.values)
     width, height = grid.size
@@ -150,7 +152,28 @@ def heat(scaled: Scaled, grid: Grid) -> str:
         f"left:{left / width:.4%};top:{top / height:.4%};width:{(right - left) / width:.4%};"
         f"height:{(bottom - top) / height:.4%}"
     )
-    return f'<img class="over" alt="" style="{place}" src="{data_uri(map_png(values, scaled.name))}">'
+    told = "" if scaled.raw is None else raw_values(scaled, grid, is_one_of_many)
+    return f'<img class="over" alt="" style="{place}" src="{data_uri(map_png(values, scaled.name))}"{told}>'
+
+
+def raw_values(scaled: Scaled, grid: Grid, is_one_of_many: bool) -> str:
+    """What a map shows at every cell on the picture, for the browser to tell under the pointer (static/values.js): steps
+    between the least and the greatest, two bytes each, or one where there are many; the highest step stands for none."""
+    values, (rows, columns) = grid.cover(np.asarray(scaled.raw, float))[0], grid.visible()
+    there = np.isfinite(values)
+    low, high = (float(end(values[there], initial=0 if not there.any() else None)) for end in (np.min, np.max))
+    kind = np.uint8 if is_one_of_many or values.size > MANY else np.dtype("<u2")
+    most = np.iinfo(kind).max - 1
+    steps = np.full(values.shape, most + 1)
+    steps[there] = ((values[there] - low) / max(high - low, 1e-300) * most).round()
+    data = {
+        "values": base64.b64encode(steps.astype(kind).tobytes()).decode(),
+        "shape": f"{values.shape[0]},{values.shape[1]},{rows.start},{columns.start}",
+        "ends": f"{low!r},{high!r}",
+        "log": int(scaled.is_log),
+        "unit": html.escape(scaled.unit),
+    }
+    return "".join(f' data-{name}="{value}"' for name, value in data.items())
 
 
 def map_png(values: np.ndarray, name: str = MAP) -> Image.Image:

@@ -146,6 +146,29 @@ def test_heat_maps_are_png_with_a_pixel_per_position(page):
     ]
 
 
+def test_values_are_told_under_the_pointer(page):
+    """The same as the click there says, without moving anything on the page."""
+    turn_to(page, "loss")
+    over = page.locator("#stage-loss .fig.cut img.over").first
+    over.scroll_into_view_if_needed()
+    box, told = over.bounding_box(), page.locator(".value")
+    assert told.is_hidden()
+    page.mouse.move(box["x"] + box["width"] * (16.5 / 65), box["y"] + box["height"] * (40.5 / 65))  # of 65 cells
+    assert re.fullmatch(r"row 40, column 16: \S+ contrastive loss, nats", told.inner_text())
+    assert over.bounding_box() == box
+    page.mouse.move(5, 5)
+    assert told.is_hidden()
+    turn_to(page, "what-if")
+    over = page.locator("#stage-what-if .fig.cut img.over").first
+    over.scroll_into_view_if_needed()
+    box = over.bounding_box()
+    at = box["x"] + box["width"] * (20.5 / 65), box["y"] + box["height"] * (10.5 / 65)
+    page.mouse.move(*at)
+    value = told.locator("b").inner_text()
+    page.mouse.click(*at)
+    page.wait_for_selector(f"#stage-what-if .fig.cut .words:has-text('At the chosen patch {value} nats')")
+
+
 def test_the_film_plays_and_its_slider_moves_all_methods(page):
     turn_to(page, "film")
     shown = "[...document.querySelectorAll('#stage-film .fig.%s .layer:not([hidden])')].map(e => e.dataset.from).join()"

@@ -1,5 +1,7 @@
 """The app's parts without a browser: uploads read once, views and their bounds, what a page does when it is asked."""
 
+import base64
+import re
 from dataclasses import replace
 
 import gradio as gr
@@ -11,7 +13,7 @@ from PIL import Image, ImageFile, PngImagePlugin
 from qsneg.inspect import Grid
 from qsneg.pages import PAGES
 from qsneg.rendering import sample_pictures
-from qsneg.rendering.colormaps import Scaled
+from qsneg.rendering.colormaps import Scaled, ranked
 from qsneg.ui import figures, limits
 from qsneg.ui.app import App
 from qsneg.ui.bounded import Bounded
@@ -253,6 +255,7 @@ def test_every_control_sets_what_it_shows(app, subject):
         method="negcut",
         rivals=30,
         tau=20,
+        first=3,
         away=1,
         pixels=1,
         gamma=20,
@@ -316,6 +319,23 @@ def test_what_nobody_expected_is_one_sentence(app, subject, monkeypatch, capsys)
     monkeypatch.setattr("qsneg.ui.compare.compare", lambda *a: 1 / 0)
     done = after(app.compare.run(wished(), subject.path, "day2sunset", ["cut"], 64, None))
     assert any("Something went wrong" in str(value.get("value")) for value in done.values())
+
+
+@pytest.mark.parametrize("shape, kind", [((11, 16), "<u2"), ((80, 90), "u1")])
+def test_a_map_brings_its_values(shape, kind):
+    """As steps between the ends: what the browser makes of them is what the map shows, to a step; holes are none."""
+    values = np.random.default_rng(0).normal(size=shape)
+    values[0, 0] = np.nan
+    grid = Grid(12, shape, (4 * shape[1] - 2, 4 * shape[0] - 3), 4, 0)
+    part = figures.heat(ranked(values, "entropy, nats"), grid)
+    told = dict(re.findall('data-([a-z]+)="([^"]*)"', part))
+    rows, columns, top, left = map(int, told["shape"].split(","))
+    low, high = map(float, told["ends"].split(","))
+    steps = np.frombuffer(base64.b64decode(told["values"]), kind).reshape(rows, columns)
+    most = np.iinfo(kind).max - 1
+    assert (top, left, told["log"], told["unit"]) == (0, 0, "1", "entropy, nats") and steps[0, 0] == most + 1
+    want, got = grid.cover(values)[0], low + steps / most * (high - low)
+    assert np.nanmax(np.abs(np.where(steps > most, np.nan, got) - want)) <= 0.51 * (high - low) / most
 
 
 def test_a_heat_map_is_one_pixel_per_cell_without_loss():
