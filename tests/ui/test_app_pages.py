@@ -205,6 +205,7 @@ def test_the_address_restores_what_was_looked_at(page, app):
 
 
 def test_an_address_of_an_upload_says_so(page, app):
+    page.wait_for_timeout(1000)  # what the first page asked at once is answered
     page.goto(f"{app}?family=day2sunset&example=upload&tab=compare")
     page.wait_for_function("location.search.includes('example=') && !document.querySelector('#stop')?.offsetParent")
     page.wait_for_selector(".summary:has-text('256 × 256')")
@@ -271,7 +272,8 @@ def test_any_two_pictures_lie_under_the_wipe(page):
     files = [page.locator(f"#wipe .pair .{side} img").get_attribute("src") for side in ("left", "right")]
     assert "-qs-attn-" in files[0] and "-negcut-" in files[1] and "-source-" in before
     loaded = "document.querySelector('#wipe .pair .%s img').naturalWidth"
-    assert page.evaluate(loaded % "left") == page.evaluate(loaded % "right") > 200
+    page.wait_for_function(f"{loaded % 'left'} > 200 && {loaded % 'right'} > 200")
+    assert page.evaluate(loaded % "left") == page.evaluate(loaded % "right")
     page.get_by_title("Example: a lion").click()  # what was chosen stays
     page.wait_for_function(f"!document.querySelector('#wipe .pair .left img').src.endsWith({files[0][-60:]!r})")
     assert page.locator("#wipe select.left").input_value() == "qs-attn"
