@@ -106,6 +106,7 @@ def test_a_terminal_that_is_closed(tmp_path):
     def in_this_terminal():
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
 
     process = subprocess.Popen([*LONG, "--save-every", "100000", "--out", tmp_path], stdin=theirs, stdout=theirs,
                                stderr=theirs, preexec_fn=in_this_terminal)  # fmt: skip
