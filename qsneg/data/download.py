@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from qsneg import __version__
+from qsneg.filesystem import Unwritable
 
 CHUNK = 1 << 20  # most bytes read at a time
 TIMEOUT = 30.0  # seconds without an answer after which a connection counts as broken
@@ -237,11 +238,15 @@ def look(url: str, answer: http.client.HTTPResponse, total: int | None, size: in
         raise Unavailable(f"'{url}' has {total} bytes and not the {size} that are known: {advice}.")
 
 
+class NoRoom(ValueError):
+    """The disk has less room than is known to be needed."""
+
+
 def room(folder: Path, needed: int) -> None:
-    """Raise ValueError unless the disk of a folder has room for so many bytes."""
+    """Raise NoRoom unless the disk of a folder has room for so many bytes."""
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise ValueError(
+        raise NoRoom(
             f"The disk of '{folder}' has {free / 1e6:.0f} MB left and {needed / 1e6:.0f} MB are needed: make room, or "
             "choose another --out."
         )
@@ -257,10 +262,8 @@ def write(file: io.RawIOBase, chunk: bytes, path: Path) -> None:
 
 @contextmanager
 def on_disk(path: Path):
-    """Tell what goes wrong on the disk from what goes wrong on the network: a ValueError, one sentence."""
+    """Tell what goes wrong on the disk from what goes wrong on the network: `Unwritable`."""
     try:
         yield
     except OSError as error:
-        raise ValueError(
-            f"'{path}' cannot be written ({error.strerror or error}): make room there, or choose another --out."
-        ) from None
+        raise Unwritable(path, error) from None

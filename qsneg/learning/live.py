@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from qsneg.learning.run import Run
-from qsneg.pages.recorded import Recorded, recorded
-from qsneg.training.film import gathered
+from qsneg.pages.recorded import Recorded, of_run
 
 LOSSES = {  # what is plotted: its title, and which of metrics.jsonl's losses are summed
     "Contrast": ("NCE",),
@@ -69,7 +68,7 @@ def film(folder: Path) -> Recorded | None:
 @functools.lru_cache(maxsize=16)
 def _film(folder: Path, frames: int) -> Recorded | None:
     try:
-        return recorded(folder, gathered(folder))
+        return of_run(folder)
     except (OSError, ValueError, KeyError):
         return None
 

@@ -11,7 +11,8 @@ import zipfile
 from pathlib import Path
 
 from qsneg.data.archive import Damaged, extract, trusted, wanted
-from qsneg.filesystem import clause, find_images
+from qsneg.data.download import NoRoom
+from qsneg.filesystem import Unwritable, clause, find_images
 from qsneg.image_io import opened
 from qsneg.learning.order import Bounds
 from qsneg.picture_formats import EXTENSIONS
@@ -41,9 +42,9 @@ def unpack(archive: Path, folder: Path, bounds: Bounds) -> int:
     except Damaged as error:
         reason = clause(error.__cause__ or error)
         raise ValueError(f"'{archive.name}' is no whole zip archive ({reason}): choose another.") from None
+    except (Unwritable, NoRoom):  # of what they say of the server's disk a visitor needs less
+        raise ValueError("The server has no room for these pictures at the moment: try again later.") from None
     except ValueError as error:
-        if str(folder) in str(error):  # of what it says of the server's disk a visitor needs less
-            raise ValueError("The server has no room for these pictures at the moment: try again later.") from None
         raise ValueError(str(error).replace(str(archive), archive.name)) from None
     count = sift(folder, bounds)
     if count < FEWEST:

@@ -16,7 +16,7 @@ from qsneg.pages.film_frames import data_of, picture_frames, recorded_frames
 from qsneg.pages.recorded import PICTURES, all_steps, load, of_run
 from qsneg.pages.selection import Selection
 from qsneg.rendering import moving
-from qsneg.training.film import LAYERS
+from qsneg.training.film import check_layer
 from qsneg.training.records import kept
 
 LAYER = 16  # at which QS-Attn's anchors are shown
@@ -55,10 +55,10 @@ def film_file(
     if not 1 <= number <= PICTURES:
         raise ValueError(f"A film has pictures 1 to {PICTURES}, not {number}.")
     if picture is None:
-        if layer is not None and layer not in LAYERS:
-            raise ValueError(f"Films record layers {' and '.join(map(str, LAYERS))}, not {layer}.")
+        layer = LAYER if layer is None else layer
+        check_layer(layer)
         films, family = recorded(source)
-        selection = Selection(picture=number - 1, film_layer=LAYER if layer is None else layer)
+        selection = Selection(picture=number - 1, film_layer=layer)
         frames, count = recorded_frames(films, family, selection), len(all_steps(films))
     else:
         found = kept(source)

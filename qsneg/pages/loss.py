@@ -4,8 +4,8 @@ import numpy as np
 
 import qsneg.pages.controls as controls
 from qsneg.config import CUT, NEGCUT, QS_ATTN
-from qsneg.inspect import Inspection, View, inspect, summary
-from qsneg.pages.page import Looked, ViewPage, Words, source_panel
+from qsneg.inspect import Inspection, View, summary
+from qsneg.pages.page import Looked, ViewPage, Words, inspected, source_panel
 from qsneg.pages.selection import Selection
 from qsneg.rendering.colormaps import OUTSIDE, Scaled, linear, percent, title_of
 from qsneg.rendering.rows import Panel, Row, Values
@@ -31,8 +31,7 @@ class Loss(ViewPage):
     needs_heads = True
 
     def find(self, view: View, selection: Selection) -> Inspection:
-        number, mode = selection.patches or None, selection.the_mode(view)
-        return inspect(view, selection.layer, mode, number, selection.seed, num_negatives=number)
+        return inspected(view, selection)
 
     def rows(self, looked: Looked, selection: Selection) -> list[Row]:
         results: dict[str, Inspection] = looked.found

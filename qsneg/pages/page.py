@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from PIL import Image
 
 from qsneg.config import Paper
-from qsneg.inspect import Grid, View
+from qsneg.inspect import Grid, Inspection, View, inspect
 from qsneg.pages.controls import Control
 from qsneg.pages.selection import Selection
 from qsneg.rendering import report
@@ -211,6 +211,12 @@ def other_grid(view: View, first: View, layer: int) -> str:
         f"At layer {layer} this generator has {own} pixels per position and the first model {other}: choose one of "
         f"{', '.join(map(str, alike))}."
     )
+
+
+def inspected(view: View, selection: Selection) -> Inspection:
+    """What is read off a view at the chosen layer, mode and seed, with as many anchors and negatives as `patches`."""
+    count, mode = selection.patches or None, selection.the_mode(view)
+    return inspect(view, selection.layer, mode, count, selection.seed, num_negatives=count)
 
 
 def source_panel(looked: Looked, grid: Grid, words: str = "", label: str = "The source", **more) -> Panel:

@@ -46,6 +46,16 @@ def axis(y: float, left: float, right: float, ticks: Sequence[tuple[float, str]]
     return "".join(lines)
 
 
+def levels(left: float, right: float, top: float, bottom: float, names: list[str]) -> str:
+    """A vertical axis: pale lines at even distances from the bottom to the top, their names at the left."""
+    drawn = ""
+    for at, name in enumerate(names):
+        y = bottom - at / (len(names) - 1) * (bottom - top)
+        drawn += f'<text x="{left - 5}" y="{y + 4:g}" text-anchor="end" opacity=".8">{name}</text>'
+        drawn += f'<path d="M{left} {y:g}H{right}" stroke="currentColor" stroke-opacity=".15"/>'
+    return drawn
+
+
 def histogram(
     values: np.ndarray,
     cut: float,
@@ -90,11 +100,7 @@ def course(
     """Shares 0…1 at places 0…1 of an axis as a line with dots; dashed, the share that comes about by chance."""
     top, bottom, left, right = 8, 104, 34, WIDTH - 8
     at = [(left + x * (right - left), bottom - y * (bottom - top)) for x, y in points]
-    drawn = ""
-    for share in (0, 0.5, 1):
-        y = bottom - share * (bottom - top)
-        drawn += f'<text x="{left - 6}" y="{y + 4:g}" text-anchor="end" opacity=".8">{share:.0%}</text>'
-        drawn += f'<path d="M{left} {y:g}H{right}" stroke="currentColor" stroke-opacity=".15"/>'
+    drawn = levels(left, right, top, bottom, [f"{share:.0%}" for share in (0, 0.5, 1)])
     y = bottom - chance * (bottom - top)
     drawn += f'<path d="M{left} {y:.1f}H{right}" stroke="currentColor" stroke-opacity=".7" stroke-dasharray="3 2"/>'
     line = "L".join(f"{x:.1f} {y:.1f}" for x, y in at)
@@ -191,13 +197,7 @@ def curves(lines: dict[str, Sequence[tuple[float, float]]], last: float, label: 
     """Values over steps, one line per method in its colour, from step 0 to `last`; the vertical axis begins at 0."""
     left, right, top, bottom = 30, WIDTH - 6, 8, 116
     high = round_up(max([v for points in lines.values() for _, v in points], default=0.0))
-    drawn = ""
-    for share in (0, 0.5, 1):
-        y = bottom - share * (bottom - top)
-        drawn += (
-            f'<path d="M{left} {y:.1f}H{right}" stroke="currentColor" stroke-opacity=".15"/><text x="{left - 4}" '
-            f'y="{y + 4:.1f}" text-anchor="end" opacity=".8">{number(share * high)}</text>'
-        )
+    drawn = levels(left, right, top, bottom, [number(share * high) for share in (0, 0.5, 1)])
     for key, points in lines.items():
         places = [(left + x / max(last, 1) * (right - left), bottom - y / high * (bottom - top)) for x, y in points]
         data = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)

@@ -82,6 +82,12 @@ class Film:
             np.savez(file, log_entropy=np.stack(maps).astype(np.float32), anchors=np.stack(anchors).astype(np.int16))
 
 
+def check_layer(layer: int) -> None:
+    """Raises ValueError if films do not record a layer."""
+    if layer not in LAYERS:
+        raise ValueError(f"Films record layers {' and '.join(map(str, LAYERS))}, not {layer}.")
+
+
 def gather(folder: Path) -> None:
     """Put the frames recorded so far in a film's folder into its film.npz (see the module's docstring)."""
     arrays = gathered(folder)

@@ -11,7 +11,7 @@ from qsneg.pages.recorded import PICTURES
 from qsneg.pages.selection import Selection
 from qsneg.rendering import moving, sample_pictures, sheets
 from qsneg.rendering.colormaps import title_of
-from qsneg.training.film import LAYERS
+from qsneg.training.film import check_layer
 from qsneg.ui import limits
 from qsneg.ui.archive import archive
 from qsneg.ui.arguments import methods_of, text, whole
@@ -236,8 +236,7 @@ class Endpoints:
         family, methods, size = text("family", family), methods_of(methods), limits.OFFERED[0]
         methods = self.models.check(family, methods or self.models.families().get(family, []), size)
         number, layer = whole("number of the picture", number, 1, PICTURES), whole("layer", layer)
-        if layer not in LAYERS:
-            raise ValueError(f"Films record layers {' and '.join(map(str, LAYERS))}, not {layer}.")
+        check_layer(layer)
         selection, subject = chosen(picture=number - 1, film_layer=layer), Subject("", "", family, tuple(methods), size)
         selection, looked = list(looked_at(PAGES["film"], self.views, subject, selection))[-1]
         if not looked.seen:

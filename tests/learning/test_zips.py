@@ -3,14 +3,17 @@
 import io
 import stat
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
+from qsneg.data import archive, download
 from qsneg.data.own_set import prepare_own
+from qsneg.filesystem import Unwritable
 from qsneg.learning.order import OWN, Bounds, Order
 from qsneg.learning.run import Run
-from qsneg.learning.zips import unpack_both
+from qsneg.learning.zips import unpack, unpack_both
 from qsneg.training.film import SIZE, cut
 from tests.data.archives import picture, zipped
 
@@ -101,3 +104,21 @@ def test_too_many_entries_are_not_looked_at(put, tmp_path, monkeypatch):
 def test_both_are_needed(tmp_path, pair, said):
     with pytest.raises(ValueError, match=said):
         unpack_both(*pair, tmp_path / "given", Bounds())
+
+
+def test_a_full_disk_is_told_apart_by_its_kind_not_by_its_words(put, tmp_path, monkeypatch):
+    """A zip whose path begins like the folder's was taken for a full disk: every sentence about it has its path."""
+    good, empty = put(GOOD), put(EMPTY, "into-trainA.zip")
+    with pytest.raises(ValueError, match="'into-trainA.zip' holds no pictures"):
+        unpack(empty, tmp_path / "into-trainA", Bounds())
+    with monkeypatch.context() as patch:
+        patch.setattr(download.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+        with pytest.raises(ValueError, match="The server has no room for these pictures"):
+            unpack(good, tmp_path / "one", Bounds())
+
+    def full(*_):
+        raise Unwritable(tmp_path, OSError(28, "No space left on device"))
+
+    monkeypatch.setattr(archive, "write", full)
+    with pytest.raises(ValueError, match="The server has no room for these pictures"):
+        unpack(good, tmp_path / "two", Bounds())

@@ -3,17 +3,15 @@
 import numpy as np
 
 import qsneg.pages.controls as controls
-from qsneg.inspect import WEIGHTINGS, Inspection, View, attended, inspect
+from qsneg.inspect import WEIGHTINGS, Inspection, View, attended
 from qsneg.pages import choices, forces
 from qsneg.pages.attention import row_words
 from qsneg.pages.negatives import GAMMA
-from qsneg.pages.page import Looked
+from qsneg.pages.page import Looked, inspected
 from qsneg.pages.selection import Selection
-from qsneg.pages.tour.step import Step
+from qsneg.pages.tour.step import SIDE, Step
 from qsneg.rendering.colormaps import RANKS, by_log, decades, linear, percent, title_of
 from qsneg.rendering.rows import Bubbles, Cross, Panel, Patch, Ring, Row
-
-SIDE = 72  # pixels of a patch on the page
 
 
 class Gathered(Step):
@@ -27,10 +25,10 @@ class Gathered(Step):
 
     def find(self, view: View, selection: Selection) -> tuple:
         layer, position = selection.layer, selection.position(view.grid(selection.layer))
-        mode, count = "local" if selection.mode == "local" else "global", selection.patches or None
+        mode = "local" if selection.mode == "local" else "global"
         row = view.log_attention(layer, position, mode)
-        found = inspect(view, layer, selection.the_mode(view), count, selection.seed, num_negatives=count)
-        return np.where(np.isfinite(row), row, np.nan), attended(view, layer, position, mode), found
+        seen = np.where(np.isfinite(row), row, np.nan)
+        return seen, attended(view, layer, position, mode), inspected(view, selection)
 
     def rows(self, looked: Looked, selection: Selection) -> list[Row]:
         (method, (logs, row, found)), (position, common) = self.only(looked), self.place(looked, selection)
@@ -111,8 +109,7 @@ class Lost(Step):
     needs_heads = True
 
     def find(self, view: View, selection: Selection) -> Inspection:
-        number, mode = selection.patches or None, selection.the_mode(view)
-        return inspect(view, selection.layer, mode, number, selection.seed, num_negatives=number)
+        return inspected(view, selection)
 
     def rows(self, looked: Looked, selection: Selection) -> list[Row]:
         position, common = self.place(looked, selection)

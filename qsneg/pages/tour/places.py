@@ -7,19 +7,18 @@ from pathlib import Path
 import numpy as np
 
 import qsneg.pages.controls as controls
-from qsneg.inspect import Chosen, Inspection, View, choose, inspect
+from qsneg.inspect import Chosen, Inspection, View, choose
 from qsneg.pages import choices
 from qsneg.pages.anchors import rank_bar
 from qsneg.pages.loss import scaled
-from qsneg.pages.page import Looked, source_panel
+from qsneg.pages.page import Looked, inspected, source_panel
 from qsneg.pages.recorded import Recorded, load
 from qsneg.pages.selection import Selection
-from qsneg.pages.tour.step import Step
+from qsneg.pages.tour.step import SIDE, Step
 from qsneg.rendering.colormaps import by_log, number, percent, title_of
 from qsneg.rendering.rows import Dots, Panel, Patch, Ring, Row, Values
 
 SETTLED = 0.1  # nats: a loss below which the positive has nine tenths of the softmax
-SIDE = 72  # pixels of a patch on the page
 KNOWN = {"doubt": "the discriminator's doubt", "local": "local entropy", "global": "global entropy"}
 
 
@@ -73,8 +72,7 @@ class AtRandom(Step):
     lacks = "CUT is not among the methods here: its draw is shown in {}'s features."
 
     def find(self, view: View, selection: Selection) -> Inspection:
-        number, mode = selection.patches or None, selection.the_mode(view)
-        return inspect(view, selection.layer, mode, number, selection.seed, num_negatives=number)
+        return inspected(view, selection)
 
     def rows(self, looked: Looked, selection: Selection) -> list[Row]:
         (method, found), (position, common) = self.only(looked), self.place(looked, selection)
@@ -130,8 +128,7 @@ class StandOut(Step):
     def find(self, view: View, selection: Selection) -> tuple[Inspection, Chosen]:
         layer, mode, count = selection.layer, selection.the_mode(view), selection.patches or None
         ways = [way for way in choices.HEADS if way != "global" or mode == "global"]
-        found = inspect(view, layer, mode, count, selection.seed, num_negatives=count)
-        return found, choose(view, layer, count, selection.seed, ways)
+        return inspected(view, selection), choose(view, layer, count, selection.seed, ways)
 
     def look(self, seen: dict[str, View], selection: Selection) -> AnchorsLooked:
         looked = super().look(seen, selection)

@@ -6,6 +6,8 @@ from qsneg.pages.selection import Selection
 from qsneg.rendering.colormaps import title_of
 from qsneg.rendering.rows import Panel, Row
 
+SIDE = 72  # pixels of a patch on the page
+
 
 class Step(ViewPage):
     """A step: title, two sentences and a figure in its row; `leads` names the page that it belongs to."""
