@@ -14,7 +14,7 @@ import torch
 
 from qsneg.pages import recorded
 from qsneg.sharing.cards import family_card
-from qsneg.training.trainer import resume
+from qsneg.training.resuming import resume
 from qsneg.translate import load
 from qsneg.ui.about import about
 from qsneg.ui.app import App

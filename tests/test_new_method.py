@@ -13,7 +13,8 @@ from qsneg.evaluation.comparison import variants
 from qsneg.inspect import inspect, observe, query
 from qsneg.rendering import colormaps
 from qsneg.sharing.hub_card import hub_card
-from qsneg.training.trainer import Trainer, resume
+from qsneg.training.resuming import resume
+from qsneg.training.trainer import Trainer
 from qsneg.translate import load
 from qsneg.ui.about import about
 from qsneg.ui.models import Models

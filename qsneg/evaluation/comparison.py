@@ -30,7 +30,8 @@ from qsneg.metrics import segmenter
 from qsneg.rendering import report
 from qsneg.rendering.colormaps import look_of
 from qsneg.training import checkpoint
-from qsneg.training.trainer import Trainer, resume
+from qsneg.training.resuming import resume
+from qsneg.training.trainer import Trainer
 from qsneg.translate import load
 
 STREET_STEPS = 3000  # of the segmenter of photographs: as many pictures of 19 labels take longer than drawn ones

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from qsneg.filesystem import whole
 from qsneg.training.lock import alone
 from qsneg.training.records import kept
-from qsneg.training.trainer import resume
+from qsneg.training.resuming import resume
 from qsneg.training.validation import HINT, Validation
 from qsneg.translate import Translator
 from qsneg.weights import load, save

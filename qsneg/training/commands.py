@@ -11,9 +11,9 @@ from qsneg.config import ModelConfig, TrainConfig
 
 
 def stages(card: dict) -> list[dict]:
-    """The stages of a run, {"steps", "train_config", "loss_weights"} each: one, unless settings were changed on
-    resuming. What an older version did not have, and so did not record, has its default; weights of losses are those
-    of the stage after, and in the last one those of the model."""
+    """The stages of a run, {"steps", "train_config", "loss_weights"} each, and "goes_on_from" where the next had only
+    its weights: one, unless settings were changed on resuming. What an older version did not have, and so did not record,
+    has its default; weights of losses are those of the stage after, and in the last one those of the model."""
     found, weights = [], {}
     for stage in reversed([*card.get("stages", []), card]):
         weights = stage.get("loss_weights", weights)
@@ -23,6 +23,7 @@ def stages(card: dict) -> list[dict]:
                 "steps": stage["steps"],
                 "loss_weights": weights,
                 "train_config": dataclasses.asdict(TrainConfig()) | stage["train_config"],
+                "goes_on_from": stage.get("goes_on_from"),
             },
         )
     return found
@@ -32,7 +33,7 @@ def command(config: ModelConfig, card: dict, family: str | None = None) -> str:
     """The commands that train a model again, a line for every stage: each setting that differs from the default, or
     from the stage before, as a flag. The run is named after the family, or after the data."""
     out = f"runs/{family or card['data']}-{config.method}"
-    before = dataclasses.asdict(ModelConfig(config.method)) | dataclasses.asdict(TrainConfig())
+    before, came_from = dataclasses.asdict(ModelConfig(config.method)) | dataclasses.asdict(TrainConfig()), None
     several = card.get("processes", 1)
     python = "python" if several == 1 else f"torchrun --nproc-per-node {several}"
     lines = []
@@ -42,12 +43,12 @@ def command(config: ModelConfig, card: dict, family: str | None = None) -> str:
         start = (
             f"{'' if data == before['data'] else data + ' '}--resume" if lines else f"{data} --method {config.method}"
         )
-        ends_early = stage["steps"] < stage["train_config"]["steps"]  # it was stopped there
-        lines.append(
-            f"{python} -m qsneg train {start} {flags(values, before)} --out {out}"
-            + (f"   # stopped at step {stage['steps']}" if ends_early else "")
-        )
-        before = values
+        remarks = [f"from {came_from} alone, without its checkpoint.pt"] if came_from else []
+        if stage["steps"] < stage["train_config"]["steps"]:
+            remarks.append(f"stopped at step {stage['steps']}")
+        remark = f"   # {', '.join(remarks)}" if remarks else ""
+        lines.append(f"{python} -m qsneg train {start} {flags(values, before)} --out {out}{remark}")
+        before, came_from = values, stage["goes_on_from"]
     return "\n".join(lines)
 
 

@@ -54,6 +54,7 @@ class Film:
                 f"The film shows layers {' and '.join(map(str, LAYERS))}, and these are less deep: add --no-film."
             )
         self.folder.mkdir(parents=True, exist_ok=True)
+        spread(self.folder)
         source, given = self.folder / "source.webp", self.folder.with_name(f"{self.folder.name}-source.webp")
         if source.is_file():
             self.images = cut(read(source))
@@ -118,6 +119,17 @@ def gathered(folder: Path) -> dict[str, np.ndarray]:
         anchors=np.stack([a["anchors"] for a in arrays]),
         grid=np.array([side, side]),
     )
+
+
+def spread(folder: Path) -> None:
+    """Put the frames in film.npz beside it again, one file each as while recording, where a film goes on of which only
+    that is left, such as a shipped one."""
+    if (film := folder / "film.npz").is_file() and not any(folder.glob("[0-9]*.npz")):
+        arrays = dict(np.load(film))
+        logs = log_entropy(arrays).reshape(*arrays["low"].shape, -1)  # S×P×2×L
+        for step, log, anchors in zip(arrays["steps"], logs, arrays["anchors"]):
+            with whole(folder / f"{step:07d}.npz") as part, part.open("wb") as file:
+                np.savez(file, log_entropy=log.astype(np.float32), anchors=anchors)
 
 
 def log_entropy(film: dict[str, np.ndarray]) -> np.ndarray:

@@ -9,8 +9,9 @@ from qsneg.config import build
 from qsneg.device import keep_memory
 from qsneg.training import processes
 from qsneg.training.checkpoint import NAME
+from qsneg.training.resuming import resume
 from qsneg.training.tracking import tracker
-from qsneg.training.trainer import Trainer, resume
+from qsneg.training.trainer import Trainer
 
 
 def start(out: Path, go_on: bool, given: dict) -> None:

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from qsneg import device as devices
 from qsneg import methods
-from qsneg.config import DRAWN, LOSS_WEIGHTS, ModelConfig, TrainConfig
+from qsneg.config import DRAWN, ModelConfig, TrainConfig
 from qsneg.data.unpaired import Unpaired
 from qsneg.data.unpaired_arrays import UnpairedArrays
 from qsneg.filesystem import Unwritable, output_folder
@@ -328,33 +328,3 @@ def portable(config: TrainConfig) -> dict:
     """The configuration as a dict for cards: of a data folder's path, only the name; not where it was tracked."""
     data = config.data if config.data == DRAWN else Path(config.data).name
     return dataclasses.asdict(config) | {"data": data, "track": None}
-
-
-def resume(out: Path | str, **overrides) -> Trainer:
-    """The trainer of a run, as its checkpoint describes it; `overrides` are settings of `TrainConfig`, and weights of
-    losses, that hold from here on: a further stage of the run, of which its card tells.
-
-    Raises:
-        ValueError: if there is no run, a setting cannot be changed or used, or the run is past `steps` already.
-    """
-    changeable = {f.name for f in dataclasses.fields(TrainConfig)} - {"seed"} | set(LOSS_WEIGHTS)
-    if fixed := set(overrides) - changeable:
-        raise ValueError(
-            f"A run keeps its {' and '.join(sorted(fixed))}: leave that out on resuming, or start a new run."
-        )
-    state = checkpoint.read(out)
-    model, before = checkpoint.settings(state, out)
-    weights = {name: getattr(model, name) for name in LOSS_WEIGHTS}
-    heavier = {name: overrides.pop(name) for name in LOSS_WEIGHTS if name in overrides}
-    model, after = dataclasses.replace(model, **heavier), dataclasses.replace(before, **overrides)
-    trainer = Trainer(model, after, out)
-    checkpoint.restore(trainer, state)
-    if trainer.steps < trainer.step:
-        raise ValueError(f"The run stands at step {trainer.step}, past {trainer.steps}: give it more --steps.")
-    incidental = {"device": "", "workers": 0}  # and of the data's path all but the name
-    changed = any(getattr(model, name) != weight for name, weight in weights.items())
-    if changed or portable(dataclasses.replace(before, **incidental)) != portable(
-        dataclasses.replace(after, **incidental)
-    ):
-        trainer.stages.append({"steps": trainer.step, "train_config": portable(before), "loss_weights": weights})
-    return trainer

@@ -251,6 +251,7 @@ def serve(flags: argparse.Namespace, models: Models, demo: gr.Blocks) -> None:
             server_port=flags.port,
             theme=theme(),
             css_paths=[STATIC / "app.css", STATIC / "tour.css"],
+            head=f"<script>{script('arrival.js')}</script>",
             footer_links=["api", "settings"],
             run_history=False,
             app_kwargs={"middleware": [Middleware(CompressedPage), Middleware(Sentences), Middleware(Uploads)]},

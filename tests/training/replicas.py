@@ -12,7 +12,8 @@ import torch.distributed as dist
 from qsneg import methods
 from qsneg.config import trained_methods
 from qsneg.training.processes import Processes
-from qsneg.training.trainer import Trainer, resume
+from qsneg.training.resuming import resume
+from qsneg.training.trainer import Trainer
 from tests.training.runs import final, same, tiny
 
 STEP = dict(steps=4, patches=8, dim=16, blocks=2, layers=(0, 8, 12), attention_layers=(12,), crop=32, resize=36,

@@ -17,7 +17,7 @@ from qsneg.config import trained_methods
 from qsneg.filesystem import whole
 from qsneg.training import checkpoint
 from qsneg.training.lock import alone
-from qsneg.training.trainer import resume
+from qsneg.training.resuming import resume
 from qsneg.weights import load
 from tests.conftest import run
 from tests.training.runs import final, same, tiny

@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel
 from qsneg.config import build
 from qsneg.training import cuda_graph
 from qsneg.training.cuda_graph import RecordedStep
-from qsneg.training.trainer import resume
+from qsneg.training.resuming import resume
 from qsneg.training.validation import Validation
 from qsneg.weights import load, read_metadata
 from tests.conftest import run

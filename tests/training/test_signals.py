@@ -13,7 +13,7 @@ import time
 import pytest
 import torch
 
-from qsneg.training.trainer import resume
+from qsneg.training.resuming import resume
 from tests.training.runs import final, same, tiny
 
 FLAGS = "--preset debug --autocast off --device cpu --no-film --evaluate-every 0 --width 4 --disc-width 4 --scenes 4"

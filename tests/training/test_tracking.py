@@ -9,7 +9,7 @@ import pytest
 
 from qsneg.training import tracking
 from qsneg.training.commands import command
-from qsneg.training.trainer import resume
+from qsneg.training.resuming import resume
 from qsneg.weights import read_metadata
 from tests.conftest import run
 from tests.training.runs import tiny

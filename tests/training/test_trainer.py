@@ -11,7 +11,8 @@ from PIL import Image
 from qsneg.config import PRESETS, ModelConfig, TrainConfig, build
 from qsneg.training.commands import command
 from qsneg.training.film import frame_steps, log_entropy
-from qsneg.training.trainer import Trainer, resume
+from qsneg.training.resuming import resume
+from qsneg.training.trainer import Trainer
 from qsneg.weights import load, read_metadata
 from tests.conftest import run
 from tests.training.runs import TINY, final, folder

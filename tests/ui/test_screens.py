@@ -1,6 +1,7 @@
 """The page on screens of all widths, by keyboard, and how it comes: small, compressed, without jumping."""
 
 import gzip
+import random
 import urllib.request
 
 import pytest
@@ -57,6 +58,29 @@ def test_nothing_jumps_while_the_page_comes(phone):
     phone.wait_for_timeout(500)
     assert phone.evaluate("shift") < 0.1
     assert not phone.locator("#go").evaluate("e => e.getBoundingClientRect().y > 844")  # the settings are folded
+
+
+@pytest.mark.parametrize("width, height", [(390, 844), (820, 1100), (1440, 900)])
+def test_nothing_jumps_in_whatever_order_its_files_come(browser, app, width, height):
+    page, held, chance = browser.new_page(viewport={"width": width, "height": height}), [], random.Random(1)
+    page.add_init_script(SHIFTS)
+
+    def hold(route):
+        is_late = route.request.resource_type in ("script", "stylesheet", "image") and chance.random() < 0.4
+        held.append(route) if is_late else route.continue_()
+
+    page.route("**/*", hold)
+    page.goto(app, wait_until="commit")
+    for _ in range(600):
+        page.wait_for_timeout(50)
+        if held and chance.random() < 0.5:
+            held.pop(chance.randrange(len(held))).continue_()
+        elif not held and page.locator(".card.negcut img").count():
+            break
+    page.wait_for_timeout(500)
+    assert page.locator("#go").is_visible()
+    assert page.evaluate("shift") < 0.1
+    page.close()
 
 
 def test_the_source_stays_in_sight_on_a_phone(phone):

@@ -1,0 +1,95 @@
+"""Going on with a run: from its checkpoint, or, where that is gone, from its exported weights.
+
+    trainer = resume("runs/qs-attn", steps=10000)
+
+What a folder needs is `checkpoint.pt`, from which a run goes on exactly. Without it `model.safetensors` will do, such
+as shipped weights: every network begins as its exported average, the optimisers and the random numbers begin anew,
+and the card says at which step. `metrics.jsonl` and `film` go on where they are there.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from qsneg.config import LOSS_WEIGHTS, ModelConfig, TrainConfig
+from qsneg.filesystem import clause
+from qsneg.training import checkpoint
+from qsneg.training.trainer import Trainer, portable
+from qsneg.weights import PARTS, Weights, load
+
+WEIGHTS = "model.safetensors"
+
+
+def resume(out: Path | str, **overrides) -> Trainer:
+    """The trainer of a run, as its checkpoint, or else its weights, describe it; `overrides` are settings of
+    `TrainConfig`, and weights of losses, that hold from here on: a further stage of the run, of which its card tells.
+
+    Raises:
+        ValueError: if there is no run, a setting cannot be changed or used, or the run is past `steps` already.
+    """
+    changeable = {f.name for f in dataclasses.fields(TrainConfig)} - {"seed"} | set(LOSS_WEIGHTS)
+    if fixed := set(overrides) - changeable:
+        raise ValueError(
+            f"A run keeps its {' and '.join(sorted(fixed))}: leave that out on resuming, or start a new run."
+        )
+    exported = load(Path(out) / WEIGHTS) if weights_alone(out) else None
+    state = None if exported else checkpoint.read(out)
+    model, before = as_exported(exported) if exported else checkpoint.settings(state, out)
+    weights = {name: getattr(model, name) for name in LOSS_WEIGHTS}
+    heavier = {name: overrides.pop(name) for name in LOSS_WEIGHTS if name in overrides}
+    model, after = dataclasses.replace(model, **heavier), dataclasses.replace(before, **overrides)
+    trainer = Trainer(model, after, out)
+    if exported:
+        begin_with(trainer, exported)
+    else:
+        checkpoint.restore(trainer, state)
+    if trainer.steps < trainer.step:
+        raise ValueError(f"The run stands at step {trainer.step}, past {trainer.steps}: give it more --steps.")
+    incidental = {"device": "", "workers": 0}  # and of the data's path all but the name
+    changed = any(getattr(model, name) != weight for name, weight in weights.items())
+    if exported or changed or portable(dataclasses.replace(before, **incidental)) != portable(
+        dataclasses.replace(after, **incidental)
+    ):
+        trainer.stages.append({"steps": trainer.step, "train_config": portable(before), "loss_weights": weights})
+        if exported:
+            trainer.stages[-1] |= {"machine": exported.card.get("machine"), "goes_on_from": "its weights"}
+    return trainer
+
+
+def weights_alone(out: Path | str) -> bool:
+    """Whether a folder has weights, and no checkpoint."""
+    return (Path(out) / WEIGHTS).is_file() and not (Path(out) / checkpoint.NAME).is_file()
+
+
+def as_exported(weights: Weights) -> tuple[ModelConfig, TrainConfig]:
+    """The configurations of a run, from its weights.
+
+    Raises:
+        ValueError: one sentence, if they were not trained here, or lack a network that training needs.
+    """
+    path, card = weights.path, weights.card
+    try:
+        config = TrainConfig(**card["train_config"])
+        int(card["steps"]), float(card["minutes"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"'{path}' does not say how it was trained ({clause(error)}): start a new run.") from None
+    needed = PARTS if weights.config.traits.generates else ("generator", "heads", "discriminator")
+    if lacking := [part for part in needed if part not in weights.parts()]:
+        raise ValueError(
+            f"'{path}' has no {' and no '.join(lacking).replace('_', ' ')}, without which training cannot go on: start "
+            "a new run."
+        )
+    return weights.config, config
+
+
+def begin_with(trainer: Trainer, weights: Weights) -> None:
+    """Put a trainer where exported weights stand: networks and averages as exported, everything else anew."""
+    for name, network in trainer.exported.items():
+        for there in (network, trainer.average.module[name]):
+            there.load_state_dict(weights.parts()[name].state_dict())
+    card = weights.card
+    trainer.step, trainer.seconds = int(card["steps"]), 60 * float(card["minutes"])
+    trainer.average.n_averaged.fill_(trainer.step)
+    trainer.method.draws.generator.manual_seed(trainer.processes.seed(trainer.config.seed + trainer.step))
+    trainer.history = [card["last"]] if "last" in card else []
+    trainer.stages = list(card.get("stages", []))
+    trainer.metrics.restore(None, trainer.step)
