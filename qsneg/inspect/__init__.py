@@ -12,9 +12,10 @@ heads, which imported generators may lack.
 """
 
 from qsneg.inspect.choosing import Chosen, choose
-from qsneg.inspect.features import Grid, View, observe
+from qsneg.inspect.features import Grid, View
 from qsneg.inspect.forces import WEIGHTINGS, Forces, forces, own_weighting
 from qsneg.inspect.inspection import Inspection, inspect
+from qsneg.inspect.observing import observe
 from qsneg.inspect.one_query import Attended, Query, attended, neighbours, query
 from qsneg.inspect.what_if import WhatIf, on_pixels, what_if
 

@@ -21,10 +21,7 @@ from torch import Tensor
 
 from qsneg import attention
 from qsneg.bounds import check_mode
-from qsneg.image_io import for_people, to_image, to_tensor
-from qsneg.memory_limits import MIN_SIDE
 from qsneg.networks import ProjectionHeads, tokens
-from qsneg.translate import MARGIN, Translator, unpad
 from qsneg.weights import Weights
 
 PADDING = 3  # pixels of reflection around the picture at layer 0, where the generator pads it itself
@@ -241,55 +238,6 @@ class View:
         if generated is None:
             return None
         return self.once(("nearest", layer, seed, num), lambda: [nearest(self, layer, generated)])[0]
-
-
-@torch.inference_mode()
-def observe(translator: Translator, image: Image.Image | Tensor, size: int | None = None, margin: int = MARGIN) -> View:
-    """Translate a picture, once, and keep the features of source and result.
-
-    `view.result` is `translator.translate(image, size, margin)`, bit for bit. Features are read where that is made: of
-    the source with its mirrored margin, and of the translation as it comes out, with its own margin and before it is
-    rounded to 8 bits, so that the encoder sees an artificial border of neither. Then the margin is cut off: of every
-    layer the positions whose centres lie on the picture are kept (at layer 0 also the 3 pixels around it that belong to
-    the generator's padding; of a side under 16 pixels those of its continuation to 16), and what is read off a view
-    knows no others, neither as keys nor as negatives.
-
-    Of a model for other channels than RGB, `image` is a picture 1×C×H×W in [-1, 1]; the view shows it and its result as
-    `image_io.for_people` says.
-
-    `size` is the short side in pixels that the picture is brought to; None keeps its own. `margin` in pixels as in
-    `Translator.translate`.
-
-    Raises:
-        ValueError: if it does not fit in memory, or `size` or `margin` cannot be.
-    """
-    width = 2 * translator.config.width
-    if isinstance(image, Tensor):
-        translator.check((image.shape[3], image.shape[2]), size, margin, width)
-        x, image = image, to_image(for_people(image))
-    else:
-        image = translator.prepare(image, size, margin, width)
-        x = to_tensor(image)
-    generator, layers = translator.weights.generator, translator.config.layers
-    for net in translator.weights.parts().values():
-        net.to(translator.device)
-
-    def read(padded: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        y, source = generator.translate_with_features(padded, layers)
-        return y, source, generator.encode(y, layers)
-
-    y, *features = translator.run(x, margin, read)
-    shape = image.height, image.width
-
-    def crop(feature: Tensor, layer: int) -> Tensor:
-        stride, border = generator.stride(layer), 2 * PADDING if layer == 0 else 0
-        inner = unpad(feature, tuple(-(-max(side, MIN_SIDE) // stride) + border for side in shape), margin // stride)
-        return inner.float().contiguous(memory_format=translator.layout)
-
-    source, result = ([crop(f, layer) for f, layer in zip(fs, layers)] for fs in features)
-    shown = to_image(for_people(unpad(y, shape, margin)[:, : translator.config.domains[1]]))
-    features = {"source": source, "result": result}
-    return View(translator.weights, image, shown, features, translator.device, translator.precision)
 
 
 def nearest(view: View, layer: int, vectors: Tensor) -> Tensor:

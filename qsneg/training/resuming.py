@@ -46,8 +46,10 @@ def resume(out: Path | str, **overrides) -> Trainer:
         raise ValueError(f"The run stands at step {trainer.step}, past {trainer.steps}: give it more --steps.")
     incidental = {"device": "", "workers": 0}  # and of the data's path all but the name
     changed = any(getattr(model, name) != weight for name, weight in weights.items())
-    if exported or changed or portable(dataclasses.replace(before, **incidental)) != portable(
-        dataclasses.replace(after, **incidental)
+    if (
+        exported
+        or changed
+        or portable(dataclasses.replace(before, **incidental)) != portable(dataclasses.replace(after, **incidental))
     ):
         trainer.stages.append({"steps": trainer.step, "train_config": portable(before), "loss_weights": weights})
         if exported:

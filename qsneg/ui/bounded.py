@@ -28,6 +28,11 @@ class Bounded:
             self.trim()
         return value
 
+    def take(self, key):
+        """The value if it is there, else None; it is no longer kept."""
+        with self.lock:
+            return self.kept.pop(key, None)
+
     def forget(self, key) -> None:
         with self.lock:
             self.kept.pop(key, None)

@@ -12,25 +12,13 @@ those of a visitor who holds more than a share, so that one with many pictures d
 import threading
 from collections.abc import Iterator
 
-from qsneg.image_io import short_size
 from qsneg.inspect import View, observe
 from qsneg.rendering.colormaps import title_of
 from qsneg.ui import limits
 from qsneg.ui.bounded import Bounded
-from qsneg.ui.models import Models
+from qsneg.ui.models import Models, inspected_size
 from qsneg.ui.selection import Subject
 from qsneg.ui.uploads import Refused
-
-
-def inspected_size(picture: tuple[int, int], size: int, most: int = limits.INSPECTED) -> int:
-    """The short side in pixels at which a picture (width, height) is inspected when `size` is asked for.
-
-    That is `size` where the picture then has at most `most` pixels, else the largest multiple of 4 that fits.
-    """
-    if short_size(picture, size)[0] * short_size(picture, size)[1] <= most:
-        return size
-    ratio = max(picture) / min(picture)
-    return max(4, int((most / ratio) ** 0.5) // 4 * 4)
 
 
 class Views(Bounded):
@@ -60,6 +48,8 @@ class Views(Bounded):
         return view
 
     def make(self, subject: Subject, method: str) -> View:
+        if begun := self.models.begun.take(self.key(subject, method)):  # by Compare
+            return begun.view()
         source = self.models.sources.read(subject.path)
         translator = self.models.translator(subject.home(method), method)
         size = inspected_size(source.image.size, source.side(subject.size))

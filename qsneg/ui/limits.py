@@ -10,6 +10,7 @@ GLOBAL = 10_000  # positions up to which every one is compared with every other
 VIEWS_BYTES = 1536 << 20  # of all views in memory
 VISITOR_BYTES = 512 << 20  # of the views of one visitor, beyond those of the picture looked at now
 SOURCES_BYTES = 256 << 20  # of all uploaded pictures in memory
+BEGUN_BYTES = 256 << 20  # of translations whose features are kept for the pages that look inside
 RESULTS, RESULTS_BYTES = 1024, "512mb"  # translations in memory: how many, how large
 DISK_BYTES = 2 * 10**9  # of all uploads and results on the disk; app.py --disk
 REQUEST_BYTES = 110 << 20  # of everything that one request uploads

@@ -14,7 +14,8 @@ from PIL import Image
 
 from qsneg import device, translate, weights
 from qsneg.config import trained_methods
-from qsneg.memory_limits import short_size
+from qsneg.inspect.observing import Begun, begin
+from qsneg.memory_limits import TooLarge, short_size
 from qsneg.rendering.colormaps import title_of
 from qsneg.ui import limits
 from qsneg.ui.bounded import Bounded
@@ -53,6 +54,7 @@ class Models:
         self.precision = device.precision(self.device, precision)
         self.own, self.sources = Opened(self.device, precision=self.precision), Sources(max_pixels=max_pixels)
         self.loaded, self.line = Bounded(keep), Line()
+        self.begun = Bounded(limits.BEGUN_BYTES, Begun.nbytes)  # translations, by digest, family, method and size
 
         def key(call):
             return call["source"].digest, call["family"], call["method"], call["size"]
@@ -144,7 +146,7 @@ class Models:
         Raises:
             Refused: if the model cannot be read, or the translation would be too large.
         """
-        size = source.side(size)
+        asked, size = size, source.side(size)
         width, height = short_size(source.image.size, size)
         if width * height > limits.TRANSLATED:
             raise Refused(
@@ -155,10 +157,20 @@ class Models:
         translator = self.translator(family, method)
         start = time.perf_counter()
         try:
-            image = translator.translate(source.at(size), size)
+            image = self.begin(translator, source, size, (source.digest, family, method, asked))
+            image = image or translator.translate(source.at(size), size)
         except ValueError as error:
             raise Refused("size", str(error)) from None
         return Result(method, image, time.perf_counter() - start)
+
+    def begin(self, translator, source: Source, size: int, key: tuple) -> Image.Image | None:
+        """The translation, of which the pages can make their views, too; None where it is too large for that."""
+        if inspected_size(source.image.size, size) < size:
+            return None
+        try:
+            return self.begun.keep(key, begin(translator, source.at(size), size)).result
+        except TooLarge:  # both together; the translation alone may fit
+            return None
 
     def translated(self, source: Source, family: str, method: str, size: int) -> Result:
         """`translate`, computed once."""
@@ -184,3 +196,14 @@ def listed(names, last: str = "or") -> str:
     """["a", "b", "c"] as "a, b or c"."""
     *first, end = names
     return f"{', '.join(first)} {last} {end}" if first else end
+
+
+def inspected_size(picture: tuple[int, int], size: int, most: int = limits.INSPECTED) -> int:
+    """The short side in pixels at which a picture (width, height) is inspected when `size` is asked for.
+
+    That is `size` where the picture then has at most `most` pixels, else the largest multiple of 4 that fits.
+    """
+    if short_size(picture, size)[0] * short_size(picture, size)[1] <= most:
+        return size
+    ratio = max(picture) / min(picture)
+    return max(4, int((most / ratio) ** 0.5) // 4 * 4)

@@ -1,10 +1,14 @@
 """Comparisons without a browser: steps, pictures of one size, counterparts, refusals."""
 
 import pytest
+import torch
 from PIL import Image
 
+from qsneg.inspect import observe
+from qsneg.networks import Generator
 from qsneg.rendering import sample_pictures
-from qsneg.ui.compare import compare, labelled, pictures
+from qsneg.ui.compare import compare, labelled, pictures, subject
+from qsneg.ui.feature_cache import Views
 from qsneg.ui.models import Models
 from qsneg.ui.uploads import Refused, Source, Sources
 
@@ -89,3 +93,32 @@ def test_a_folder_without_weights_and_a_broken_file_are_refused(tmp_path, photog
     with pytest.raises(Refused, match="cannot be read"):
         list(compare(Models(tmp_path, "cpu"), source, "day2sunset", ["cut"], 64))
     assert Models(tmp_path, "cpu").card("day2sunset", "cut") == {}
+
+
+def test_pages_look_into_what_compare_translated_and_nothing_is_translated_twice(models, photograph, monkeypatch):
+    translated = []
+
+    def counting(name):
+        whole = getattr(Generator, name)
+
+        def count(self, x, *args):
+            translated.append(tuple(x.shape))
+            return whole(self, x, *args)
+
+        monkeypatch.setattr(Generator, name, count)
+
+    fresh = Models(models.folder, "cpu")
+    for method in ("cut", "negcut"):
+        fresh.translator("day2sunset", method)  # whose first call is one of its own
+    counting("forward"), counting("translate_with_features")
+    *_, result = compare(fresh, fresh.sources.read(photograph), "day2sunset", ["cut", "negcut"], 64)
+    *_, seen = Views(fresh).steps(subject(fresh, photograph, result))
+    assert len(translated) == 2
+    for made in result.results:
+        view = seen[made.method]
+        assert view.result.tobytes() == made.image.tobytes()
+        again = observe(fresh.translator("day2sunset", made.method), Image.open(photograph), 64)
+        assert again.result.tobytes() == made.image.tobytes()
+        for which in ("source", "result"):
+            assert all(torch.equal(a, b) for a, b in zip(view.features[which], again.features[which]))
+    assert not fresh.begun.kept  # the views hold them now
