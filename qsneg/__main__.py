@@ -325,16 +325,17 @@ def bench(
     folder: Annotated[bool, typer.Option("--folder", help="instead: a folder of pictures, serially and not")] = False,
     communication: Annotated[bool, typer.Option("--communication", help="instead, by torchrun: its cost")] = False,
     growth: Annotated[bool, typer.Option("--growth", help="instead: batch, size, processes")] = False,
+    tiles: Annotated[bool, typer.Option("--tiles", help="instead: one picture, in tiles and whole")] = False,
     against: Annotated[Optional[Path], typer.Option(help="instead: another checkout of qsneg beside this")] = None,
     precision: Annotated[str, typer.Option(help="of qsneg's side: auto, float32 or bfloat16")] = "auto",
 ):
     """Time training steps and translation against a plain float32 version, both in one run."""
-    from qsneg.evaluation import folder_speed, speed, speed_before, speed_growth, together
+    from qsneg.evaluation import folder_speed, speed, speed_before, speed_growth, tile_speed, together
     from qsneg.pages.speed import bench_pages
 
     settings = size, width, rounds, device, precision
     others = {together.bench_communication: communication, folder_speed.bench_folder: folder,
-              speed_growth.bench_growth: growth}  # fmt: skip
+              speed_growth.bench_growth: growth, tile_speed.bench_tiles: tiles}  # fmt: skip
     if against:
         speed_before.bench_against(against, *settings)
     elif asked := [measure for measure, is_asked in others.items() if is_asked]:

@@ -12,6 +12,7 @@ from qsneg import memory_limits
 from qsneg.bulk import pipeline, tiles
 from qsneg.bulk.files import translate_files
 from qsneg.bulk.tiles import translate_in_tiles
+from qsneg.evaluation import tile_speed
 from qsneg.image_io import read
 from qsneg.memory_limits import TooLarge, needed_bytes
 from qsneg.translate import Translator, load
@@ -97,3 +98,15 @@ def test_what_does_not_fit_is_tiled_by_itself(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(memory_limits, "free_bytes", lambda device: 1000)
     report = translate_files(tmp_path / "a.png", "tiny/cut", by_itself, **options)
     assert "free some memory" in report.failed[0][1]
+
+
+def test_a_thumbnail_as_large_as_the_picture_gives_its_statistics(monkeypatch):
+    """The way that `bench --tiles` measures beside: with the picture itself it is exact, else not."""
+    translator = Translator(tiny(blocks=5, layers=(0, 4)), "cpu")
+    image = Image.fromarray((picture() * 255).round().astype(np.uint8))
+    expected = np.asarray(translator.translate(image)).astype(int)
+    off = {}
+    for side in (min(image.size), 48):
+        monkeypatch.setattr(tile_speed, "THUMBNAIL", side)
+        off[side] = np.abs(tile_speed.by_thumbnail(translator, image, tile=64) - expected).max()
+    assert off[min(image.size)] <= 1 < off[48]

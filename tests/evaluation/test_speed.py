@@ -2,11 +2,14 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 
-from qsneg.evaluation import speed, speed_growth
+from qsneg.bulk.tiles import TILE
+from qsneg.evaluation import speed, speed_growth, tile_speed
 from qsneg.evaluation.speed_before import HERE, Side, bench_against, in_turns
+from qsneg.translate import MARGIN
 
 CPU = torch.device("cpu")
 
@@ -47,3 +50,19 @@ def test_growth_has_a_row_for_each_case(capsys, monkeypatch):
         "1 together, 64×64", "2 together, 64×64", "4 together, 64×64", "1 alone, 32×32", "1 alone, 128×128",
     ]  # fmt: skip
     assert all(float(rate) > 0 for row in rows for rate in row.split()[-2:])
+
+
+def test_tiles_are_measured_beside_one_piece(capsys):
+    tile_speed.bench_tiles(64, 4, 1, "cpu", "float32")
+    first, _, *rows = capsys.readouterr().out.splitlines()
+    assert "random weights, 64×64 pixels" in first
+    assert [row[:42].strip() for row in rows] == list(tile_speed.WAYS)
+    one, tiles, _ = ([float(value) for value in row[42:].split()] for row in rows)
+    assert one[2:4] == [0, 0] and tiles[3] <= 3 and one[1] > 0
+
+
+def test_edges_find_a_seam():
+    flat = np.full((8, 2048, 3), 100, np.uint8)
+    seam = flat.copy()
+    seam[:, TILE - MARGIN :] += 10  # where the second tile begins, a margin beyond the picture being cut off
+    assert tile_speed.edges(flat) == 0 and tile_speed.edges(seam) > 2
