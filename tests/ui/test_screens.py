@@ -138,3 +138,12 @@ def test_what_is_pressed_is_large_enough_and_changes_are_told(page):
     page.get_by_label("384").check()
     page.wait_for_function("document.querySelector('#said').innerText.includes('made with other settings')")
     assert page.locator("#said").get_attribute("aria-live") == "polite"
+
+
+@pytest.mark.parametrize("name", ["Anchors", "Film"])
+def test_on_a_phone_the_line_over_a_page_has_no_hole(phone, name):
+    phone.get_by_role("tab", name=name, exact=True).click()
+    phone.wait_for_selector(f"#stage-{name.lower()} .fig.cut")
+    heights = "(e) => [...e.children].filter((c) => c.offsetParent).map((c) => c.offsetHeight)"
+    line = phone.locator(".line:visible").first.evaluate(heights)
+    assert len(line) >= 2 and max(line) < 60
