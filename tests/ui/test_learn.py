@@ -22,6 +22,7 @@ from tests.data.archives import zipped
 from tests.learning.conftest import FAKE, until
 from tests.learning.test_zips import GOOD
 from tests.ui.conftest import ROOT, shown, start
+from tests.ui.test_accessible import serious
 
 HERE = SimpleNamespace(client=SimpleNamespace(host="127.0.0.1"))
 
@@ -172,6 +173,8 @@ def test_in_the_browser(browser, checkpoints, tmp_path):
         page.goto(address)
         page.wait_for_selector(".card.negcut img")
         page.get_by_role("tab", name="Learn", exact=True).click()
+        page.wait_for_selector("#learn-go")
+        assert serious(page) == []
         page.locator("#learn-go").click()
         page.wait_for_selector(".run .state:has-text('Learning')", timeout=20000)
         run = page.locator(".address input").input_value()
@@ -182,6 +185,7 @@ def test_in_the_browser(browser, checkpoints, tmp_path):
         page.wait_for_selector(".run .state:has-text('Done')", timeout=90000)
         assert page.locator(".timeline img").count() > 2 and page.locator(".plot").count() == 3
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert serious(page) == []
         page.get_by_role("button", name="Use these weights in all pages").click()
         page.wait_for_selector(".card.own img", timeout=60000)
         assert shown(page)[-1] == "Your weights" and "run=" not in page.url and wrong == []
