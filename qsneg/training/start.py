@@ -9,7 +9,7 @@ from qsneg.config import build
 from qsneg.device import keep_memory
 from qsneg.training import processes
 from qsneg.training.checkpoint import NAME
-from qsneg.training.resuming import resume
+from qsneg.training.resuming import resume, weights_alone
 from qsneg.training.tracking import tracker
 from qsneg.training.trainer import Trainer
 
@@ -23,10 +23,13 @@ def start(out: Path, go_on: bool, given: dict) -> None:
     with processes.quiet():
         if given.get("track"):
             processes.Processes().as_one(lambda: tracker(given["track"]))
+        anew = go_on and weights_alone(out)
         trainer = processes.Processes().as_one(lambda: resume(out, **given) if go_on else begin(out, given))
         if trainer.step == trainer.steps:
             print(f"The run is finished, at step {trainer.step}: with more --steps it goes on.")
             return
+        if anew:
+            print(f"There is no {NAME}: from the weights of step {trainer.step}, with new optimisers.", flush=True)
         keep_memory(trainer.device)
         a, b = map(len, trainer.data.domains)
         print(f"Training with {a} pictures of domain A and {b} of domain B, on {trainer.device.type}.", flush=True)

@@ -94,6 +94,13 @@ def test_weights_that_training_cannot_go_on_from(spoil, part, words, folder):
     assert not (folder / "checkpoint.pt").exists()
 
 
+def test_it_is_said(folder):
+    code, out, _ = run("train", "--resume", "--steps", 5, "--out", folder)
+    assert code == 0 and "There is no checkpoint.pt: from the weights of step 4, with new optimisers" in out
+    code, out, _ = run("train", "--resume", "--steps", 6, "--out", folder)
+    assert code == 0 and "There is no checkpoint.pt" not in out
+
+
 def test_a_finished_run_needs_more_steps(folder):
     code, out, _ = run("train", "--resume", "--out", folder)
     assert code == 0 and "with more --steps it goes on" in out
