@@ -36,12 +36,10 @@ def translate_paths(
     if not by_ray(engine, paths, parquet):
         keep_memory(pick(options.get("device", "auto")))
         return translate_files(paths, checkpoint, out, size, margin=margin, white=white, tile=tile, **options)
-    if tile:
-        raise ValueError("Tiles are made on one machine: leave out --tile, or --engine ray.")
     from qsneg.bulk.cluster import translate_address
     from qsneg.bulk.works import Translate
 
-    work = Translate(size=size, margin=margin, white=white)
+    work = Translate(size=size, margin=margin, white=white, tile=tile)
     return translate_address(paths[0], checkpoint, out, work, parquet=parquet, **options)
 
 

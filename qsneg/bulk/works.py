@@ -6,12 +6,15 @@ row = work(qsneg.load("day2sunset/cut"), "a.jpg", data)          # {"picture": P
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow
 from PIL import Image
 
 from qsneg.bulk.addresses import Place
 from qsneg.bulk.files import encoded
-from qsneg.image_io import NOTE, read
+from qsneg.bulk.pipeline import fits
+from qsneg.bulk.tiles import translate_in_tiles
+from qsneg.image_io import NOTE, read, resize_short
 from qsneg.inspect import inspect, observe
 from qsneg.translate import MARGIN, Translator
 
@@ -32,18 +35,28 @@ class Work:
 
 @dataclass(frozen=True)
 class Translate(Work):
-    """Translations, as PNG in a column, or written to a place under names of their own; arguments as of `translate`."""
+    """Translations, as PNG in a column, or written to a place under names of their own; arguments as of `translate`.
+    What does not fit in memory is translated in tiles, with `tile` everything."""
 
     margin: int = MARGIN
+    tile: bool = False
     place: Place | None = None
     names: tuple = ()  # (name, name of the result), where it is another
     columns = {"picture": pyarrow.binary(), "width": pyarrow.int32(), "height": pyarrow.int32()}
 
     def __call__(self, translator: Translator, name: str, data: bytes) -> dict:
-        source = read(
-            name, self.white, self.size, lambda shape: translator.check(shape, self.size, self.margin), data=data
-        )
-        result: Image.Image = translator.translate(source, self.size, self.margin)
+        tiled = self.tile
+
+        def check(shape: tuple[int, int]) -> None:
+            nonlocal tiled
+            tiled = self.tile or not fits(translator, shape, self.size, self.margin)
+
+        source = read(name, self.white, self.size, check, data=data)
+        if tiled:
+            values = np.array(resize_short(source, self.size or min(source.size)))
+            result = Image.fromarray(translate_in_tiles(translator, values, self.margin))
+        else:
+            result = translator.translate(source, self.size, self.margin)
         row = {"width": result.width, "height": result.height, "note": source.info.get(NOTE)}
         if self.place is None:
             return row | {"picture": encoded(result, ".png")}

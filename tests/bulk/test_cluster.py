@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from qsneg.bulk.tiles import translate_in_tiles
 from qsneg.image_io import read
 from qsneg.inspect import inspect, observe
 from qsneg.translate import load
@@ -95,6 +96,26 @@ def test_parquet_with_an_error_column(photos, tmp_path):
     assert Image.open(io.BytesIO(rows["a.png"]["picture"])).size == (20, 12) and not rows["a.png"]["error"]
     code, _, err = on_ray("translate", photos, tmp_path / "out", "--parquet")
     assert code == 2 and "There are files at" in err
+
+
+def test_tiles_where_they_are_asked_for_or_a_picture_does_not_fit(monkeypatch):
+    """A row of the work itself, as an actor does it."""
+    from qsneg.bulk import works
+
+    translator, data, tiled = load("tiny/cut", "cpu"), PICTURES["a.png"], []
+    plain = works.Translate()(translator, "a.png", data)["picture"]
+
+    def in_tiles(translator, values, margin):
+        tiled.append(values.shape)
+        return translate_in_tiles(translator, values, margin, tile=32)
+
+    monkeypatch.setattr(works, "translate_in_tiles", in_tiles)
+    asked = works.Translate(tile=True)(translator, "a.png", data)["picture"]
+    monkeypatch.setattr(works, "fits", lambda *_: False)
+    forced = works.Translate()(translator, "a.png", data)["picture"]
+    assert len(tiled) == 2 and asked == forced
+    one, other = (np.asarray(Image.open(io.BytesIO(picture)), int) for picture in (plain, asked))
+    assert np.abs(one - other).max() <= 1
 
 
 def test_inspect_as_columns(photos, tmp_path):
