@@ -166,6 +166,11 @@ def table(found: list[tuple[str, Outcome]]) -> str:
     return "\n".join(lines + [f"{name}: {o.kind}: {o.words}" for name, o in list(examples.values())[:50]])
 
 
+def in_log(printed: str) -> list[str]:
+    """The tracebacks in what a server printed, each up to the line that says what it was."""
+    return re.findall(r"Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*.*", printed)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     usual = dict(pictures=10_000, calls=5000, requests=1000, clients=32, seed=0, first=0)
@@ -188,8 +193,7 @@ def main() -> None:
             found += calls(addresses[0], flags.calls, flags.seed, flags.first)
             found += crowd(*addresses, flags.requests, flags.clients) if flags.requests else []
             printed = "".join(log.read_text() for log in logs)
-            tracebacks = [Outcome("WRONG: traceback", "")] * printed.count("Traceback")
-            found += [("log of the server", outcome) for outcome in tracebacks]
+            found += [("log of the server", Outcome("WRONG: traceback", text[:6000])) for text in in_log(printed)]
     print(table(found))
     wrong = sum(outcome.kind.startswith("WRONG") for _, outcome in found)
     sys.exit(f"{wrong} ended wrong." if wrong else 0)
