@@ -85,7 +85,7 @@ class Visitor:
                      for part in answer]  # fmt: skip
             digest = hashlib.sha256("".join(parts).encode()).hexdigest()
             return Visit(key, digest, time.monotonic() - began)
-        except (httpx.HTTPError, ValueError, KeyError) as error:
+        except (httpx.HTTPError, ValueError, KeyError, OSError) as error:
             return Visit(key, "", time.monotonic() - began, f"{type(error).__name__}: {error}"[:300])
 
     def pixels(self, part: dict, above: int) -> str:

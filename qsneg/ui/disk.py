@@ -20,6 +20,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from qsneg.filesystem import Unwritable, whole
 from qsneg.ui import limits
 
 FULL = "The server has no room for more files at the moment: try again in a few minutes."
@@ -83,21 +84,26 @@ class Disk:
             return self.room() >= size
 
     def write(self, name: str, data: bytes) -> Path:
-        """Keep a file for download, under a folder named after its content.
+        """Keep a file for download, under a folder named after its content. One that is there already is left as it is:
+        somebody may be fetching it.
 
         Raises:
             ValueError: if there is no room for it.
         """
         path = self.folder / hashlib.sha256(data).hexdigest() / name
         with self.lock:
+            with contextlib.suppress(OSError):
+                if path.stat().st_size == len(data):
+                    path.touch()  # used again
+                    return path
             try:
                 if not self.make_room(len(data)):
                     raise ValueError(FULL)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(data)
-            except OSError:  # somebody else was faster
+                with whole(path, lasting=False) as part:
+                    part.write_bytes(data)
+            except Unwritable:  # somebody else was faster
                 with contextlib.suppress(OSError):
-                    path.unlink(missing_ok=True)
+                    path.parent.rmdir()
                 raise ValueError(FULL) from None
             self.taken += len(data)
         return path

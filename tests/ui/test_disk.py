@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import threading
 import urllib.error
 import urllib.request
 from collections import namedtuple
@@ -44,6 +45,35 @@ def test_the_oldest_go_first_and_the_first_page_stays(disk):
     with pytest.raises(ValueError, match="^The server has no room"):
         disk.write("large.png", bytes(801))
     assert names(disk) == {"first.png"}
+
+
+def test_who_fetches_a_file_while_it_is_made_again_gets_the_whole(disk):
+    disk.limit = 50_000_000
+    data = os.urandom(4_000_000)
+    path, done, found = disk.write("same.png", data), threading.Event(), set()
+
+    def fetch():
+        while not done.is_set():
+            found.add(len(path.read_bytes()))
+
+    thread = threading.Thread(target=fetch)
+    thread.start()
+    for _ in range(100):
+        assert disk.write("same.png", data) == path
+    done.set()
+    thread.join()
+    assert found == {len(data)} and disk.taken == len(data)  # and it counts once
+
+
+def test_a_file_that_was_cut_short_is_made_again_and_one_used_again_is_young(disk):
+    path = disk.write("a.png", b"a" * 300)
+    path.write_bytes(b"a" * 7)
+    assert disk.write("a.png", b"a" * 300).read_bytes() == b"a" * 300
+    aged(path, 900)
+    aged(disk.write("b.png", b"b" * 400), 800)
+    disk.write("a.png", b"a" * 300)
+    disk.write("c.png", b"c" * 500)
+    assert names(disk) == {"a.png", "c.png"}
 
 
 def test_files_of_an_earlier_run_count(disk):
