@@ -29,7 +29,8 @@ class OwnWeights:
 
     def open_file(self, path, family, methods, own):
         """A visitor's own weights from a file."""
-        return self.open(lambda: self.opened.open(path), Path(path or "").stem, family, methods, own, path)
+        path = path if isinstance(path, str) else ""
+        return self.open(lambda: self.opened.open(path), Path(path).stem, family, methods, own, path or None)
 
     def open_hub(self, name, family, methods, own):
         """The same from the Hugging Face Hub."""

@@ -39,6 +39,8 @@ class Opened(Bounded):
         Raises:
             ValueError: in one sentence, without the path's folder, if it is neither.
         """
+        if not path:
+            raise ValueError("No file came: choose one.")
         path = Path(path)
         try:
             if path.stat().st_size > limits.OWN_FILE_BYTES:

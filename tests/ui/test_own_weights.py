@@ -56,6 +56,12 @@ def said(demo, update) -> str:
     return update[demo.own.message.place]["value"]
 
 
+@pytest.mark.parametrize("path", [None, "", [], ["a", "b"], 5])
+def test_no_file(demo, path, capsys):
+    assert "No file came: choose one." in said(demo, demo.own.open_file(path, "day2sunset", ["cut"], None))
+    assert "Traceback" not in "".join(capsys.readouterr())
+
+
 def opened(demo, path=G, methods=("cut",), own=None) -> dict:
     return demo.own.open_file(str(path), "day2sunset", list(methods), own)
 
