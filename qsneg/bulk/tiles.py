@@ -54,11 +54,12 @@ class OnDisk:
 
     def read(self, part: Part) -> Tensor:
         """1×C×h×w float32."""
-        values = np.memmap(self.path, self.kind, "r", shape=self.full)[part].astype(np.float32)
-        return torch.from_numpy(values).permute(2, 0, 1)[None]
+        values = np.array(np.memmap(self.path, self.kind, "r", shape=self.full)[part])
+        return torch.from_numpy(values).float().permute(2, 0, 1)[None]
 
     def write(self, part: Part, x: Tensor) -> None:
-        np.memmap(self.path, self.kind, "r+", shape=self.full)[part] = x[0].permute(1, 2, 0).float().cpu().numpy()
+        values = x[0].permute(1, 2, 0).to("cpu", torch.float16 if self.kind == np.float16 else torch.float32)
+        np.memmap(self.path, self.kind, "r+", shape=self.full)[part] = values.numpy()  # torch converts faster
 
 
 class Fixed(nn.Module):
@@ -131,8 +132,9 @@ class Passes:
 
         def add(part: Part, x: Tensor) -> Tensor:
             nonlocal count, mean, spread
-            variance, centre = torch.var_mean(x.float(), (0, 2, 3), correction=0)
-            more, variance, centre = x[0, 0].numel(), variance.double(), centre.double()
+            values = x.float().permute(0, 2, 3, 1).flatten(0, 2)  # n×C, as it lies in memory
+            centre = values.mean(0)
+            more, variance, centre = len(values), (values - centre).square_().mean(0).double(), centre.double()
             total = count + more
             spread = spread + variance * more + (centre - mean) ** 2 * count * more / total
             mean, count = mean + (centre - mean) * more / total, total

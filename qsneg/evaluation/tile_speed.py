@@ -100,6 +100,7 @@ def model(width: int) -> tuple[str, Weights]:
 def measured(way: str, size: int, width: int, device: str, precision: str, out: str) -> None:
     """Translate in one way, in a process of its own: writes what came out, the seconds and the most memory."""
     image, translator = picture(size), Translator(model(width)[1], device, precision)
+    devices.keep_memory(translator.device)  # as the command line does
     start = time.perf_counter()
     result = WAYS[way](translator, image)
     np.savez(out, result=result, seconds=time.perf_counter() - start, peak=resident(peak=True))
