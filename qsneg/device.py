@@ -90,6 +90,13 @@ def keep_memory(device: torch.device) -> None:
     libc.mallopt(trim_above, 2**31 - 1)
 
 
+def give_memory_back() -> None:
+    """Give the memory that this process has freed back to the system, also where `keep_memory` is in force: for work on
+    many large blocks of different sizes, among which what is kept would grow. Needs glibc, as that does."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def describe(device: torch.device) -> str:
     """The device in words, such as "CPU, 2 threads" or "NVIDIA H100"."""
     if device.type == "cuda":

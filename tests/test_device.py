@@ -28,3 +28,24 @@ def test_kept_memory_is_not_cleared_again():
         for how in ("kept", "given back")
     }
     assert faults["kept"] < 5_000 < 50_000 < faults["given back"]  # a page is 4096 bytes: 16,384 a time
+
+
+HELD = """
+import torch
+from qsneg.device import give_memory_back, keep_memory
+from qsneg.evaluation.speed import resident
+
+keep_memory(torch.device("cpu"))
+blocks = [torch.ones(1 << 22) for _ in range(20)]  # 16 MB each
+last = torch.ones(1 << 22)  # above them, so that the heap's end stays where it is
+del blocks
+before = resident()
+give_memory_back()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="give_memory_back speaks to glibc")
+def test_kept_memory_can_be_given_back():
+    given = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True, check=True).stdout
+    assert int(given) > 250_000_000  # of 336

@@ -85,6 +85,7 @@ class Passes:
         """The output of the layers, tile by tile, and where in it that lies."""
         height, width = self.source.shape
         for top in range(0, height, self.tile):
+            devices.give_memory_back()
             for left in range(0, width, self.tile):
                 ends = [(a, min(a + self.tile, side)) for a, side in ((top, height), (left, width))]
                 crop = [(max(0, a - HALO), min(b + HALO, side)) for (a, b), side in zip(ends, (height, width))]
