@@ -27,6 +27,7 @@ from qsneg.translate import MARGIN, Translator, mirrored
 
 TILE = 512  # positions each way
 HALO = 16
+GIVE_BACK = 4  # tiles after which freed memory goes back to the system
 Part = tuple[slice, slice]  # rows and columns
 
 
@@ -84,10 +85,12 @@ class Passes:
     def tiles(self) -> Iterator[tuple[Part, Tensor]]:
         """The output of the layers, tile by tile, and where in it that lies."""
         height, width = self.source.shape
-        for top in range(0, height, self.tile):
-            devices.give_memory_back()
-            for left in range(0, width, self.tile):
-                ends = [(a, min(a + self.tile, side)) for a, side in ((top, height), (left, width))]
+        tile = self.tile * height // max(height, self.grid()[0])  # what comes out is no larger
+        for top in range(0, height, tile):
+            for number, left in enumerate(range(0, width, tile)):
+                if number % GIVE_BACK == 0:
+                    devices.give_memory_back()
+                ends = [(a, min(a + tile, side)) for a, side in ((top, height), (left, width))]
                 crop = [(max(0, a - HALO), min(b + HALO, side)) for (a, b), side in zip(ends, (height, width))]
                 x = self.source.read(tuple(slice(*c) for c in crop)).to(self.device)
                 before = x.shape[2]
