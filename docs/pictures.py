@@ -18,7 +18,7 @@ from playwright.sync_api import Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file: qsneg lies beside docs
 
 from qsneg.data.drawn_scenes import draw, label_map  # noqa: E402
-from qsneg.evaluation.table import LABEL_COLOURS  # noqa: E402
+from qsneg.evaluation.table import DRAWN_COLOURS  # noqa: E402
 from qsneg.rendering import sample_pictures  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -57,7 +57,7 @@ def scenes() -> None:
     """Drawn scenes in columns: the horse, its zebra, the label map."""
     sheet = Image.new("RGB", (len(SCENES) * (SIDE + GAP) - GAP, 3 * (SIDE + GAP) - GAP), "white")
     for column, seed in enumerate(map(sample_pictures.test_seed, SCENES)):
-        column_of = (*(draw(seed, SIDE, domain) for domain in "AB"), LABEL_COLOURS[label_map(seed, SIDE)])
+        column_of = (*(draw(seed, SIDE, domain) for domain in "AB"), DRAWN_COLOURS[label_map(seed, SIDE)])
         for row, picture in enumerate(column_of):
             sheet.paste(Image.fromarray(picture), (column * (SIDE + GAP), row * (SIDE + GAP)))
     sheet.save(HERE / "scenes.webp", quality=90, method=6)

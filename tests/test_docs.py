@@ -10,6 +10,7 @@ commands of the Hub's own client, which need a network.
 """
 
 import re
+import runpy
 import shlex
 import shutil
 import socket
@@ -304,3 +305,10 @@ def test_commands_and_snippets_run(page, here, app, monkeypatch):
                         CHECKED[marker](words)
                     else:
                         execute(words, marker, trained)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.py")), ids=lambda path: path.name)
+def test_programs_of_the_documentation_find_what_they_import(path):
+    if path.name == "pictures.py":
+        pytest.importorskip("playwright")
+    runpy.run_path(str(path), run_name="imported")
