@@ -82,10 +82,9 @@ def keep_memory(device: torch.device) -> None:
     training: the greatest use of memory stays as it is, but it is kept to the end. Elsewhere than on Linux with glibc
     nothing happens.
     """
-    if device.type != "cpu" or platform.libc_ver()[0] != "glibc":
+    if device.type != "cpu" or not (libc := glibc()):
         return
     most_mapped, trim_above = -4, -1  # M_MMAP_MAX and M_TRIM_THRESHOLD of malloc.h
-    libc = ctypes.CDLL(None)
     libc.mallopt(most_mapped, 0)
     libc.mallopt(trim_above, 2**31 - 1)
 
@@ -93,8 +92,14 @@ def keep_memory(device: torch.device) -> None:
 def give_memory_back() -> None:
     """Give the memory that this process has freed back to the system, also where `keep_memory` is in force: for work on
     many large blocks of different sizes, among which what is kept would grow. Needs glibc, as that does."""
-    if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).malloc_trim(0)
+    if libc := glibc():
+        libc.malloc_trim(0)
+
+
+@functools.cache
+def glibc() -> ctypes.CDLL | None:
+    """The C library, where it is glibc."""
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 
 def describe(device: torch.device) -> str:

@@ -28,14 +28,10 @@ class Bounded:
             self.trim()
         return value
 
-    def take(self, key):
-        """The value if it is there, else None; it is no longer kept."""
+    def forget(self, key):
+        """Keep a value no longer; returns it, or None."""
         with self.lock:
             return self.kept.pop(key, None)
-
-    def forget(self, key) -> None:
-        with self.lock:
-            self.kept.pop(key, None)
 
     def trim(self) -> None:
         """Let go of what is beyond the limit."""

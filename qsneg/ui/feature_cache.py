@@ -48,13 +48,12 @@ class Views(Bounded):
         return view
 
     def make(self, subject: Subject, method: str) -> View:
-        if begun := self.models.begun.take(self.key(subject, method)):  # by Compare
-            return begun.view()
+        begun = self.models.begun.forget(self.key(subject, method))  # by Compare
         source = self.models.sources.read(subject.path)
         translator = self.models.translator(subject.home(method), method)
         size = inspected_size(source.image.size, source.side(subject.size))
         try:
-            return observe(translator, source.at(size), size)
+            return begun.view() if begun else observe(translator, source.at(size), size)
         except ValueError as error:
             raise Refused("size", str(error)) from None
 

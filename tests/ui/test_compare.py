@@ -5,6 +5,8 @@ import torch
 from PIL import Image
 
 from qsneg.inspect import observe
+from qsneg.inspect.observing import Begun
+from qsneg.memory_limits import TooLarge
 from qsneg.networks import Generator
 from qsneg.rendering import sample_pictures
 from qsneg.ui.compare import compare, labelled, pictures, subject
@@ -122,3 +124,15 @@ def test_pages_look_into_what_compare_translated_and_nothing_is_translated_twice
         for which in ("source", "result"):
             assert all(torch.equal(a, b) for a, b in zip(view.features[which], again.features[which]))
     assert not fresh.begun.kept  # the views hold them now
+
+
+def test_a_view_for_which_memory_does_not_suffice_is_refused_in_a_sentence(models, photograph, monkeypatch):
+    fresh = Models(models.folder, "cpu")
+    *_, result = compare(fresh, fresh.sources.read(photograph), "day2sunset", ["cut"], 64)
+
+    def too_large(self):
+        raise TooLarge("It does not fit.", 32)
+
+    monkeypatch.setattr(Begun, "view", too_large)
+    with pytest.raises(Refused, match="It does not fit."):
+        Views(fresh).get(subject(fresh, photograph, result), "cut")
