@@ -78,8 +78,8 @@ class Passes:
     """Goes through a generator. `source` is the last map that there is whole, `layers` are those after it, not yet
     computed."""
 
-    def __init__(self, source: Picture, folder: Path, device: torch.device, tile: int, kind: type):
-        self.source, self.full, self.layers = source, source.shape, []
+    def __init__(self, source: Picture, folder: Path, device: torch.device, tile: int, kind: type, halo: int = HALO):
+        self.source, self.full, self.layers, self.halo = source, source.shape, [], halo
         self.folder, self.device, self.tile, self.kind, self.files = folder, device, tile, kind, 0
 
     def tiles(self) -> Iterator[tuple[Part, Tensor]]:
@@ -91,7 +91,9 @@ class Passes:
                 if number % GIVE_BACK == 0:
                     devices.give_memory_back()
                 ends = [(a, min(a + tile, side)) for a, side in ((top, height), (left, width))]
-                crop = [(max(0, a - HALO), min(b + HALO, side)) for (a, b), side in zip(ends, (height, width))]
+                crop = [
+                    (max(0, a - self.halo), min(b + self.halo, side)) for (a, b), side in zip(ends, (height, width))
+                ]
                 x = self.source.read(tuple(slice(*c) for c in crop)).to(self.device)
                 before = x.shape[2]
                 for layer in self.layers:

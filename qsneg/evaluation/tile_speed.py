@@ -20,7 +20,7 @@ from PIL import Image
 from torch import nn
 
 from qsneg import device as devices
-from qsneg.bulk.tiles import TILE, Fixed, Picture, translate_in_tiles
+from qsneg.bulk.tiles import TILE, Fixed, Passes, Picture, translate_in_tiles
 from qsneg.config import ModelConfig
 from qsneg.data import drawn_scenes
 from qsneg.evaluation.speed import resident
@@ -58,16 +58,11 @@ def by_thumbnail(translator: Translator, image: Image.Image, tile: int = TILE) -
     """The translation of a picture, H×W×3 bytes, in one pass over tiles with the norms of a thumbnail."""
     picture = Picture(np.asarray(image), MARGIN, 3)
     with devices.autocast(translator.device, translator.precision)():
-        network = thumbnail_norms(translator, image)
+        passes = Passes(picture, Path(), translator.device, tile, np.float32, REACH)
+        passes.layers.append(thumbnail_norms(translator, image))
         result = np.empty((*picture.shape, 3), np.uint8)
-        for top in range(0, picture.shape[0], tile):
-            for left in range(0, picture.shape[1], tile):
-                ends = [(a, min(a + tile, side)) for a, side in zip((top, left), picture.shape)]
-                crop = [(max(0, a - REACH), min(b + REACH, side)) for (a, b), side in zip(ends, picture.shape)]
-                y = network(picture.read(tuple(slice(*c) for c in crop)).to(translator.device))
-                inner = tuple(slice(a - c, b - c) for (a, b), (c, _) in zip(ends, crop))
-                part = to_bytes(y[0].permute(1, 2, 0).float())[inner]
-                result[tuple(slice(*e) for e in ends)] = part.cpu().numpy()
+        for part, y in passes.tiles():
+            result[part] = to_bytes(y[0].permute(1, 2, 0).float()).cpu().numpy()
     height, width = image.height, image.width
     return result[MARGIN : MARGIN + height, MARGIN : MARGIN + width]
 

@@ -1,7 +1,7 @@
 """Running a model on a picture so that it can be looked into: the generator runs once, then once more as an encoder.
 
 view = observe(qsneg.load("day2sunset/negcut"), image)
-    begun = begin(qsneg.load("day2sunset/negcut"), image)       # begun.result at once, begun.view() when asked for
+begun = begin(qsneg.load("day2sunset/negcut"), image)       # begun.result at once, begun.view() when asked for
 """
 
 import torch

@@ -13,8 +13,8 @@ from qsneg.config import ModelConfig, TrainConfig
 def stages(card: dict) -> list[dict]:
     """The stages of a run, {"steps", "train_config", "loss_weights"} each, and "goes_on_from" where the next had only
     its weights: one, unless settings were changed on resuming. What an older version did not have, and so did not
-    record, has its default; weights of losses are those of the stage after, and in the last one those
-    of the model."""
+    record, has its default; weights of losses are those of the stage after, and in the last one those of the
+    model."""
     found, weights = [], {}
     for stage in reversed([*card.get("stages", []), card]):
         weights = stage.get("loss_weights", weights)
