@@ -61,12 +61,13 @@ class Place:
             if info.type == fs.FileType.File
         }
 
-    def pictures(self) -> dict[str, int]:
-        """The pictures below it, by their ending, sorted; as `files`."""
+    def pictures(self, also: tuple[str, ...] = ()) -> dict[str, int]:
+        """The pictures below it, by their ending (and those that are `also` taken), sorted; as `files`."""
+        known = {*EXTENSIONS, *also}
         return {
             name: changed
             for name, changed in sorted(self.files().items())
-            if PurePosixPath(name).suffix.lower() in EXTENSIONS and not any(map(is_hidden, PurePosixPath(name).parts))
+            if PurePosixPath(name).suffix.lower() in known and not any(map(is_hidden, PurePosixPath(name).parts))
         }
 
     def at(self, name: str) -> str:

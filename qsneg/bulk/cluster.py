@@ -17,8 +17,10 @@ import numpy as np
 import torch
 
 from qsneg.bulk.files import Report, check_shard, distinct
+from qsneg.data import arrays
 from qsneg.memory_limits import short_size
 from qsneg.translate import Translator, check_margin, load
+from qsneg.weights import Weights
 
 try:
     import pyarrow
@@ -87,9 +89,10 @@ def translate_address(
         if resume:
             raise ValueError("Parquet is written whole: leave out --resume, or --parquet.")
         return to_parquet(address, checkpoint, out, work, device, precision, shard)
-    source, target = Place(address), Place(out)
-    pictures, there = source.pictures(), target.files() if resume else {}
-    results = dict(zip(pictures, map(str, distinct([PurePosixPath(name) for name in pictures]))))
+    source, target, weights = Place(address), Place(out), weights_of(checkpoint, precision)
+    pictures, there = source.pictures(endings(weights)), target.files() if resume else {}
+    names = distinct([PurePosixPath(name) for name in pictures], channels=weights.config.domains[1])
+    results = dict(zip(pictures, map(str, names)))
     if source.path == target.path:
         raise ValueError(f"'{out}' is what is to be translated and cannot be written to: choose another --out.")
     chosen = list(pictures)[shard[0] - 1 :: shard[1]]
@@ -97,7 +100,7 @@ def translate_address(
     if chosen and not left:
         return Report(there=len(chosen))
     names = tuple((name, result) for name, result in results.items() if name != result)
-    rows = apply(dataclasses.replace(work, place=target, names=names), source, left, checkpoint, device, precision)
+    rows = apply(dataclasses.replace(work, place=target, names=names), source, left, weights, device, precision)
     report = outcome(rows.select_columns(list(OUTCOME)).iter_batches(batch_format="pyarrow"), left, source)
     report.there = len(chosen) - len(left)
     return report
@@ -114,22 +117,31 @@ def to_parquet(
 ) -> Report:
     """Write what a work finds in the pictures at an address as Parquet, a row for each. Raises as above, and where
     there are files at `out` already."""
-    source, target = Place(address), Place(out)
-    chosen = list(source.pictures())[shard[0] - 1 :: shard[1]]
+    source, target, weights = Place(address), Place(out), weights_of(checkpoint, precision)
+    chosen = list(source.pictures(endings(weights)))[shard[0] - 1 :: shard[1]]
     if target.files():
         raise ValueError(f"There are files at '{out}' already: choose another --out.")
-    apply(work, source, chosen, checkpoint, device, precision).write_parquet(target.path, filesystem=target.filesystem)
+    apply(work, source, chosen, weights, device, precision).write_parquet(target.path, filesystem=target.filesystem)
     written = ray.data.read_parquet(target.path, filesystem=target.filesystem).select_columns(list(OUTCOME))
     return outcome(written.iter_batches(batch_format="pyarrow"), chosen, source)
 
 
+def weights_of(checkpoint: str, precision: str) -> Weights:
+    """Raises FileNotFoundError or ValueError, as `load` does, before Ray is started."""
+    return load(checkpoint, "cpu", precision=precision).weights
+
+
+def endings(weights: Weights) -> tuple[str, ...]:
+    """Of pictures, besides the usual ones."""
+    return () if weights.config.rgb else arrays.ENDINGS
+
+
 def apply(
-    work: Work, source: Place, names: list[str], checkpoint: str, device: str, precision: str
+    work: Work, source: Place, names: list[str], weights: Weights, device: str, precision: str
 ) -> "ray.data.Dataset":
     """A row for every picture, from actors: one per GPU of the cluster, or per processor."""
     if not names:
         raise ValueError(f"There are no pictures at '{source.address}', or none in this part of them.")
-    weights = load(checkpoint, "cpu", precision=precision).weights
     if not ray.is_initialized():
         ray.init(**({} if "RAY_ADDRESS" in os.environ else {"include_dashboard": False}))
     resources = ray.cluster_resources()

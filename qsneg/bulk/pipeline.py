@@ -70,20 +70,8 @@ def translated(
     batch = batch or BATCH.get(translator.device.type, 1)
 
     def prepare(job: Job, ahead: bool = True) -> Job:
-        def check(shape: tuple[int, int]) -> None:
-            if ahead and shape[0] * shape[1] > LARGE:
-                raise Large("It is read when its turn comes.")
-            job.tiled = tile or not fits(translator, shape, size, margin)
-            if ahead and job.tiled:
-                raise Large("It is read when its turn comes.")
-
         try:
-            if not translator.config.rgb:
-                job.picture, job.note = values(translator, job.source, size, white, check)
-                return job
-            image = read(job.source, white, size, check)
-            job.note = image.info.get(NOTE, "")
-            job.picture = np.array(resize_short(image, size or min(image.size)))
+            job.picture, job.note, job.tiled = picture_of(translator, job.source, size, margin, white, tile, ahead)
         except Large:
             job.large = True
         except (ValueError, FileNotFoundError) as error:
@@ -144,7 +132,7 @@ def results(translator: Translator, group: list[Job], margin: int) -> list[Tenso
         return [None]
     if group[0].tiled:
         try:
-            found = [torch.from_numpy(translate_in_tiles(translator, group[0].picture, margin))]
+            found = [torch.from_numpy(in_tiles(translator, group[0].picture, margin))]
         except (TooLarge, OSError) as error:
             group[0].failed, found = str(error), [None]
         group[0].picture = None
@@ -154,12 +142,7 @@ def results(translator: Translator, group: list[Job], margin: int) -> list[Tenso
         if len(group) > 1:
             size = (pictures.shape[2], pictures.shape[1])
             check_fits(size, translator.config.width, translator.device, len(group), margin=margin)
-        if translator.config.rgb:
-            found = list(translator.translate_bytes(pictures, margin))
-        else:
-            y = translator.translate_tensor(2 * pictures.permute(0, 3, 1, 2) - 1, margin)  # B×b×H×W
-            y = (y.permute(0, 2, 3, 1) + 1) / 2
-            found = list(to_bytes(2 * y - 1) if y.shape[3] == 3 else y)
+        found = list(translate_pictures(translator, pictures, margin))
     except TooLarge as error:
         if len(group) > 1:
             return [result for job in group for result in results(translator, [job], margin)]
@@ -167,6 +150,14 @@ def results(translator: Translator, group: list[Job], margin: int) -> list[Tenso
     for job in group:
         job.picture = None
     return found
+
+
+def translate_pictures(translator: Translator, pictures: Tensor, margin: int) -> Tensor:
+    """Pictures as `picture_of` gives them, B×H×W×a, to B×H×W×b: bytes where b is 3, else values from 0 to 1."""
+    if translator.config.rgb:
+        return translator.translate_bytes(pictures, margin)
+    y = translator.translate_tensor(2 * pictures.permute(0, 3, 1, 2) - 1, margin).permute(0, 2, 3, 1)
+    return to_bytes(y) if y.shape[3] == 3 else (y + 1) / 2
 
 
 def fits(translator: Translator, shape: tuple[int, int], size: int | None, margin: int) -> bool:
@@ -182,13 +173,39 @@ def fits(translator: Translator, shape: tuple[int, int], size: int | None, margi
     return True
 
 
-def values(
-    translator: Translator, source: Path, size: int | None, white: float | None, check: Callable
-) -> tuple[np.ndarray, str]:
-    """A picture of other channels than RGB, H×W×C from 0 to 1, brought to `size`; and a sentence about its range."""
-    found, note = arrays.read(source, translator.config.domains[0], white)
-    check(found.shape[1::-1])
-    return arrays.resized(found, size or min(found.shape[:2])), note or ""
+def picture_of(
+    translator: Translator, source: Path | str, size: int | None, margin: int, white: float | None, tile: bool,
+    ahead: bool = False, data: bytes | None = None,
+) -> tuple[np.ndarray, str, bool]:  # fmt: skip
+    """A picture as it is translated, brought to `size`: H×W×3 bytes, of other channels than RGB H×W×C from 0 to 1; a
+    sentence about its range; and whether it is to be translated in tiles, which `tile` asks for anyway.
+
+    `data` is what the file holds, where it has been read already. Raises Large where it is too large to be read
+    `ahead`; else as `image_io.read` does.
+    """
+    tiled = tile
+
+    def check(shape: tuple[int, int]) -> None:
+        nonlocal tiled
+        if ahead and shape[0] * shape[1] > LARGE:
+            raise Large("It is read when its turn comes.")
+        tiled = tile or not fits(translator, shape, size, margin)
+        if ahead and tiled:
+            raise Large("It is read when its turn comes.")
+
+    if translator.config.rgb:
+        image = read(source, white, size, check, data=data)
+        return np.array(resize_short(image, size or min(image.size))), image.info.get(NOTE, ""), tiled
+    values, note = arrays.read(source, translator.config.domains[0], white, data)
+    check(values.shape[1::-1])
+    return arrays.resized(values, size or min(values.shape[:2])), note or "", tiled
+
+
+def in_tiles(translator: Translator, picture: np.ndarray, margin: int) -> np.ndarray:
+    """A picture translated in tiles: bytes where the result is RGB, else values from 0 to 1. Raises TooLarge."""
+    made = translate_in_tiles(translator, picture, margin)
+    is_rgb = made.shape[2] == 3 and made.dtype == np.float32
+    return to_bytes(2 * torch.from_numpy(made) - 1).numpy() if is_rgb else made
 
 
 def write(save: Callable[[Image.Image, Path], None], job: Job, result: Tensor) -> Job:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow
+import torch
 from PIL import Image
 
 from qsneg.bulk.addresses import Place
 from qsneg.bulk.files import encoded
-from qsneg.bulk.pipeline import fits
-from qsneg.bulk.tiles import translate_in_tiles
-from qsneg.image_io import NOTE, read, resize_short
-from qsneg.inspect import inspect, observe
+from qsneg.bulk.pipeline import in_tiles, picture_of, translate_pictures
+from qsneg.data import arrays
+from qsneg.inspect import inspect, observe_file
 from qsneg.translate import MARGIN, Translator
 
 NUMBERS, PLACES = pyarrow.list_(pyarrow.float32()), pyarrow.list_(pyarrow.int32())
@@ -35,8 +35,8 @@ class Work:
 
 @dataclass(frozen=True)
 class Translate(Work):
-    """Translations, as PNG in a column, or written to a place under names of their own; arguments as of `translate`.
-    What does not fit in memory is translated in tiles, with `tile` everything."""
+    """Translations, as PNG in a column (of other channels than one or three as TIFF), or written to a place under names
+    of their own; arguments as of `translate`. What does not fit in memory is translated in tiles, with `tile` all."""
 
     margin: int = MARGIN
     tile: bool = False
@@ -45,24 +45,24 @@ class Translate(Work):
     columns = {"picture": pyarrow.binary(), "width": pyarrow.int32(), "height": pyarrow.int32()}
 
     def __call__(self, translator: Translator, name: str, data: bytes) -> dict:
-        tiled = self.tile
-
-        def check(shape: tuple[int, int]) -> None:
-            nonlocal tiled
-            tiled = self.tile or not fits(translator, shape, self.size, self.margin)
-
-        source = read(name, self.white, self.size, check, data=data)
+        found, note, tiled = picture_of(translator, name, self.size, self.margin, self.white, self.tile, data=data)
         if tiled:
-            values = np.array(resize_short(source, self.size or min(source.size)))
-            result = Image.fromarray(translate_in_tiles(translator, values, self.margin))
+            result = in_tiles(translator, found, self.margin)
         else:
-            result = translator.translate(source, self.size, self.margin)
-        row = {"width": result.width, "height": result.height, "note": source.info.get(NOTE)}
+            result = translate_pictures(translator, torch.from_numpy(found)[None], self.margin)[0].cpu().numpy()
+        height, width, channels = result.shape
+        row = {"width": width, "height": height, "note": note or None}
         if self.place is None:
-            return row | {"picture": encoded(result, ".png")}
+            return row | {"picture": stored(result, ".png" if channels in (1, 3) else ".tif")}
         target = dict(self.names).get(name, name)
-        self.place.write(target, encoded(result, "." + target.rsplit(".", 1)[-1]))
+        self.place.write(target, stored(result, "." + target.rsplit(".", 1)[-1]))
         return row
+
+
+def stored(result: np.ndarray, ending: str) -> bytes:
+    """A file of a translation, H×W×3 bytes or H×W×C values from 0 to 1."""
+    is_rgb = result.dtype == np.uint8
+    return encoded(Image.fromarray(result), ending) if is_rgb else arrays.encoded(result, ending)
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ class Look(Work):
     }  # fmt: skip
 
     def __call__(self, translator: Translator, name: str, data: bytes) -> dict:
-        source = read(name, self.white, self.size, data=data)
-        found = inspect(observe(translator, source, self.size), self.layer, self.mode, self.anchors, self.seed)
+        view, note = observe_file(translator, name, self.size, self.white, data)
+        found = inspect(view, self.layer, self.mode, self.anchors, self.seed)
         rows, columns = found.grid.shape
-        row = {"rows": rows, "columns": columns, "note": source.info.get(NOTE)}
+        row = {"rows": rows, "columns": columns, "note": note}
         for field, values in found.arrays().items():
             if field in self.columns:
                 values = values @ [columns, 1] if self.columns[field] == PLACES else values

@@ -23,19 +23,21 @@ ENDINGS = (".npy", ".tif", ".tiff")  # besides those of pictures
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601, as Pillow's
 
 
-def read(path: Path | str, channels: int, white: float | None = None) -> tuple[np.ndarray, Note | None]:
+def read(
+    path: Path | str, channels: int, white: float | None = None, data: bytes | None = None
+) -> tuple[np.ndarray, Note | None]:
     """The values of a picture, H×W×channels float32, 0 black and 1 white; and a sentence where its own range is shown.
 
     RGB is also read as one grey channel, and grey as any number of equal ones; everything else must have as many
-    channels as are asked for.
+    channels as are asked for. `data` is what the file holds, where it has been read already.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: one sentence, if it cannot be read, or has another number of channels.
     """
-    path = existing_file(path)
+    path = existing_file(path) if data is None else Path(path)
     try:
-        values, declared = numbers(path)
+        values, declared = numbers(path, data)
     except Unusable:
         raise
     except (ValueError, OSError, MemoryError) as error:
@@ -51,15 +53,16 @@ def read(path: Path | str, channels: int, white: float | None = None) -> tuple[n
     return np.repeat(values, channels, 2) if values.shape[2] == 1 else values, note
 
 
-def numbers(path: Path) -> tuple[np.ndarray, tuple[float, float] | None]:
+def numbers(path: Path, data: bytes | None = None) -> tuple[np.ndarray, tuple[float, float] | None]:
     """What a file holds, as it is stored, and black and white if it declares them."""
     ending = path.suffix.lower()
     if ending == ".npy":
-        values = np.load(path, allow_pickle=False, mmap_mode="r")
-    elif ending in ENDINGS and (stack := by_tifffile(path)) is not None:
+        mapped = dict(mmap_mode="r") if data is None else {}
+        values = np.load(path if data is None else io.BytesIO(data), allow_pickle=False, **mapped)
+    elif ending in ENDINGS and (stack := by_tifffile(path if data is None else io.BytesIO(data))) is not None:
         values = stack
     else:
-        with image_io.opened(path) as image:
+        with image_io.opened(path, data=data) as image:
             declared = bit_depths.declared(image)
             if image.mode in ("I", "F", "I;16", "I;16B", "L", "1"):
                 image = image.convert("L") if image.mode == "1" else image
@@ -75,7 +78,7 @@ def numbers(path: Path) -> tuple[np.ndarray, tuple[float, float] | None]:
     return np.asarray(values), None
 
 
-def by_tifffile(path: Path) -> np.ndarray | None:
+def by_tifffile(path: Path | io.BytesIO) -> np.ndarray | None:
     """The channels of a TIFF file; None where it is one that Pillow reads as well: grey, or RGB of 8 bits."""
     try:
         import tifffile
@@ -104,23 +107,30 @@ def laid_out(values: np.ndarray, channels: int, path: Path) -> np.ndarray:
 
 
 def write(path: Path | str, values: np.ndarray) -> None:
-    """Write H×W×C values from 0 to 1: `.npy` as float32, else 16 bits, as PNG where there is one channel, or TIFF.
+    """Write H×W×C values from 0 to 1, `encoded` by the file's ending.
 
     Raises:
         ValueError: one sentence, if it cannot be written, or tifffile is not there.
     """
-    path, file = Path(path), io.BytesIO()
-    if path.suffix.lower() == ".npy":
-        np.save(file, values.astype(np.float32))
-    else:
-        deep = (values.clip(0, 1) * 65535).round().astype(np.uint16)
-        if values.shape[2] == 1 and path.suffix.lower() == ".png":
-            Image.fromarray(deep[..., 0]).save(file, "PNG")
-        else:
-            planes = dict(planarconfig="contig") if deep.shape[2] > 1 else {}
-            tifffile_or_not().imwrite(file, deep, photometric="minisblack", **planes)
+    data = encoded(values, Path(path).suffix)
     with whole(path) as part:
-        part.write_bytes(file.getvalue())
+        part.write_bytes(data)
+
+
+def encoded(values: np.ndarray, ending: str) -> bytes:
+    """A file of H×W×C values from 0 to 1: `.npy` holds them as float32, others as 16 bits; PNG where there is one
+    channel and the ending says so, else TIFF. Raises ValueError, one sentence, where TIFF needs tifffile."""
+    file = io.BytesIO()
+    if ending.lower() == ".npy":
+        np.save(file, values.astype(np.float32))
+        return file.getvalue()
+    deep = (values.clip(0, 1) * 65535).round().astype(np.uint16)
+    if values.shape[2] == 1 and ending.lower() == ".png":
+        Image.fromarray(deep[..., 0]).save(file, "PNG")
+    else:
+        planes = dict(planarconfig="contig") if deep.shape[2] > 1 else {}
+        tifffile_or_not().imwrite(file, deep, photometric="minisblack", **planes)
+    return file.getvalue()
 
 
 def tifffile_or_not():

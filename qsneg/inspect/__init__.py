@@ -15,7 +15,7 @@ from qsneg.inspect.choosing import Chosen, choose
 from qsneg.inspect.features import Grid, View
 from qsneg.inspect.forces import WEIGHTINGS, Forces, forces, own_weighting
 from qsneg.inspect.inspection import Inspection, inspect
-from qsneg.inspect.observing import observe
+from qsneg.inspect.observing import observe, observe_file
 from qsneg.inspect.one_query import Attended, Query, attended, neighbours, query
 from qsneg.inspect.what_if import WhatIf, on_pixels, what_if
 
@@ -35,6 +35,7 @@ __all__ = [
     "inspect",
     "neighbours",
     "observe",
+    "observe_file",
     "on_pixels",
     "own_weighting",
     "query",

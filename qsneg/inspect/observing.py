@@ -1,14 +1,19 @@
 """Running a model on a picture so that it can be looked into: the generator runs once, then once more as an encoder.
 
 view = observe(qsneg.load("day2sunset/negcut"), image)
+view, note = observe_file(qsneg.load("ct2mr/cut"), "scan.tif")   # of any number of channels
 begun = begin(qsneg.load("day2sunset/negcut"), image)       # begun.result at once, begun.view() when asked for
 """
 
+from pathlib import Path
+
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from qsneg.image_io import for_people, to_image, to_tensor
+from qsneg.data import arrays
+from qsneg.image_io import NOTE, for_people, read, to_image, to_tensor
 from qsneg.inspect.features import PADDING, View
 from qsneg.memory_limits import MIN_SIDE
 from qsneg.translate import MARGIN, Translator, unpad
@@ -89,3 +94,17 @@ def observe(translator: Translator, image: Image.Image | Tensor, size: int | Non
         ValueError: if it does not fit in memory, or `size` or `margin` cannot be.
     """
     return begin(translator, image, size, margin).view()
+
+
+def observe_file(
+    translator: Translator, path: Path | str, size: int | None = None, white: float | None = None,
+    data: bytes | None = None,
+) -> tuple[View, str | None]:  # fmt: skip
+    """A picture's file observed, RGB or of as many channels as the model takes; and a sentence where its own range is
+    shown. `white` and `data` as in `image_io.read`, `size` as in `observe`; raises as both do."""
+    if translator.config.rgb:
+        image = read(path, white, size, data=data)
+        return observe(translator, image, size), image.info.get(NOTE)
+    values, note = arrays.read(path, translator.config.domains[0], white, data)
+    values = arrays.resized(values, size or min(values.shape[:2]))  # H×W×C
+    return observe(translator, 2 * torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)[None] - 1), note

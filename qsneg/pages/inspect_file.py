@@ -9,13 +9,9 @@ and what the pages show as PNG and SVG.
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from qsneg.bit_depths import NOTE
-from qsneg.data import arrays
 from qsneg.filesystem import output_folder
-from qsneg.image_io import read
-from qsneg.inspect import Inspection, View, inspect, observe
+from qsneg.inspect import Inspection, View, inspect, observe_file
 from qsneg.inspect.summary import summary
 from qsneg.pages import PAGES
 from qsneg.pages.page import Looked
@@ -59,13 +55,7 @@ def inspect_file(
         FileNotFoundError: if there is no such file.
     """
     out = output_folder(out)
-    if translator.config.rgb:
-        image = read(picture, white, size)
-        view, note = observe(translator, image, size), image.info.get(NOTE)
-    else:
-        values, note = arrays.read(picture, translator.config.domains[0], white)
-        values = arrays.resized(values, size or min(values.shape[:2]))
-        view = observe(translator, 2 * torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)[None] - 1)
+    view, note = observe_file(translator, picture, size, white)
     result = inspect(view, layer, mode, num_anchors, seed)
     drawn = {path.split("/", 1)[1]: file for path, file in report.pictures(rows(view, result)).items()}
     drawn["random.png"] = drawn.pop("random-positions.png")

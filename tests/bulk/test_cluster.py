@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 from qsneg.bulk.tiles import translate_in_tiles
+from qsneg.data import arrays
 from qsneg.image_io import read
-from qsneg.inspect import inspect, observe
+from qsneg.inspect import inspect, observe, observe_file
 from qsneg.translate import load
+from qsneg.weights import save
 from tests.bulk.s3 import Bucket, bucket
-from tests.conftest import run
+from tests.conftest import run, tiny
 from tests.test_image_io import ramp
 
 ray = pytest.importorskip("ray", reason='Ray is not installed: pip install "ray[data]"')
@@ -100,7 +102,7 @@ def test_parquet_with_an_error_column(photos, tmp_path):
 
 def test_tiles_where_they_are_asked_for_or_a_picture_does_not_fit(monkeypatch):
     """A row of the work itself, as an actor does it."""
-    from qsneg.bulk import works
+    from qsneg.bulk import pipeline, works
 
     translator, data, tiled = load("tiny/cut", "cpu"), PICTURES["a.png"], []
     plain = works.Translate()(translator, "a.png", data)["picture"]
@@ -109,9 +111,9 @@ def test_tiles_where_they_are_asked_for_or_a_picture_does_not_fit(monkeypatch):
         tiled.append(values.shape)
         return translate_in_tiles(translator, values, margin, tile=32)
 
-    monkeypatch.setattr(works, "translate_in_tiles", in_tiles)
+    monkeypatch.setattr(pipeline, "translate_in_tiles", in_tiles)
     asked = works.Translate(tile=True)(translator, "a.png", data)["picture"]
-    monkeypatch.setattr(works, "fits", lambda *_: False)
+    monkeypatch.setattr(pipeline, "fits", lambda *_: False)
     forced = works.Translate()(translator, "a.png", data)["picture"]
     assert len(tiled) == 2 and asked == forced
     one, other = (np.asarray(Image.open(io.BytesIO(picture)), int) for picture in (plain, asked))
@@ -128,6 +130,40 @@ def test_inspect_as_columns(photos, tmp_path):
     assert [divmod(a, row["columns"]) for a in row["anchors"]] == [tuple(a) for a in one.anchors.tolist()]
     assert row["loss"] == pytest.approx(one.loss.reshape(-1).tolist(), rel=1e-2)
     assert rows["broken.png"]["entropy"] is None
+
+
+@pytest.fixture
+def scans(tmp_path, monkeypatch):
+    """Pictures of four channels, of 16 bits and as an array, and one that is none; a model that makes two of them."""
+    monkeypatch.setattr("qsneg.weights.FOLDER", tmp_path / "models")
+    save(tiny(channels_a=4, channels_b=2), tmp_path / "models" / "scans" / "cut.safetensors")
+    values = np.random.default_rng(0).random((20, 24, 4), np.float32)
+    arrays.write(tmp_path / "scans" / "deep" / "a.tif", values)
+    arrays.write(tmp_path / "scans" / "b.npy", values[:, :20])
+    (tmp_path / "scans" / "broken.npy").write_bytes(b"no array")
+    return tmp_path / "scans"
+
+
+def test_other_channels_than_rgb(scans, tmp_path):
+    """On Ray as on this machine: files of the same names that hold the same; and as Parquet."""
+    model = ("--checkpoint", "scans/cut", "--device", "cpu")
+    for engine in ("local", "ray"):
+        code, out, err = run("translate", scans, *model, "--engine", engine, "--out", tmp_path / engine)
+        assert code == 1 and "broken.npy" in err and "2 translated" in out, err
+    assert found(tmp_path / "ray") == found(tmp_path / "local") == {"deep/a.tif", "b.npy"}
+    for name in ("deep/a.tif", "b.npy"):
+        here, there = (arrays.read(tmp_path / engine / name, 2)[0] for engine in ("local", "ray"))
+        assert here.shape == there.shape and np.abs(here - there).max() < 1e-3
+    code, _, err = run("translate", scans, *model, "--engine", "ray", "--parquet", "--tile", "--out", tmp_path / "rows")
+    rows = {row["path"]: row for row in pq.read_table(tmp_path / "rows").to_pylist()}
+    assert code == 1 and rows["broken.npy"]["picture"] is None and "broken.npy" in rows["broken.npy"]["error"]
+    stored, _ = arrays.read("a.tif", 2, data=rows["deep/a.tif"]["picture"])
+    assert np.abs(stored - arrays.read(tmp_path / "local" / "deep/a.tif", 2)[0]).max() < 0.02  # tiles' float16
+    code, _, err = run("inspect", scans, *model, "--engine", "ray", "--layer", "8", "--out", tmp_path / "seen")
+    rows = {row["path"]: row for row in pq.read_table(tmp_path / "seen").to_pylist()}
+    one = inspect(observe_file(load("scans/cut", "cpu"), scans / "b.npy")[0], 8)
+    assert rows["b.npy"]["loss"] == pytest.approx(one.loss.reshape(-1).tolist(), rel=1e-2)
+    assert rows["broken.npy"]["entropy"] is None
 
 
 def test_an_actor_that_is_killed_loses_nothing(photos, tmp_path, monkeypatch):

@@ -75,7 +75,7 @@ def test_little_is_read_ahead_and_written_behind(translator, photos, tmp_path, m
     """With the network held up, no more is read than a batch and a picture per thread."""
     monkeypatch.setattr(pipeline, "THREADS", 2)
     reads, first = [], threading.Event()
-    monkeypatch.setattr(pipeline, "read", lambda path, *a: reads.append(path) or first.set() or read(path, *a))
+    monkeypatch.setattr(pipeline, "read", lambda *a, **k: reads.append(a[0]) or first.set() or read(*a, **k))
     steps = translated(translator, jobs(photos, tmp_path / "out"), save, batch=1)
     next(steps)
     assert len(reads) <= 1 + 1 + 2 * (1 + 2)  # the one given, what is written behind it, what is read ahead

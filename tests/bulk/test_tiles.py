@@ -12,10 +12,12 @@ from qsneg import memory_limits
 from qsneg.bulk import pipeline, tiles
 from qsneg.bulk.files import translate_files
 from qsneg.bulk.tiles import translate_in_tiles
+from qsneg.data import arrays
 from qsneg.evaluation import tile_speed
 from qsneg.image_io import read
 from qsneg.memory_limits import TooLarge, needed_bytes
 from qsneg.translate import Translator, load
+from qsneg.weights import save
 from tests.conftest import tiny
 
 
@@ -98,6 +100,19 @@ def test_what_does_not_fit_is_tiled_by_itself(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(memory_limits, "free_bytes", lambda device: 1000)
     report = translate_files(tmp_path / "a.png", "tiny/cut", by_itself, **options)
     assert "free some memory" in report.failed[0][1]
+
+
+def test_one_channel_to_rgb_in_tiles_is_a_picture(tmp_path):
+    """Of values from 0 to 1 come bytes, where the result is RGB: the file is what its name says."""
+    save(tiny(channels_a=1), tmp_path / "models" / "heights" / "cut.safetensors")
+    arrays.write(tmp_path / "a.png", picture(channels=1))
+    options = dict(device="cpu", folder=tmp_path / "models", progress=False)
+    for tile in (False, True):
+        report = translate_files(tmp_path / "a.png", "heights/cut", tmp_path / str(tile), tile=tile, **options)
+        assert report.failed == []
+    whole, tiled = (Image.open(tmp_path / str(tile) / "a.png") for tile in (False, True))
+    assert whole.format == tiled.format == "PNG" and whole.mode == tiled.mode == "RGB"
+    assert np.abs(np.asarray(whole, int) - np.asarray(tiled, int)).max() <= 3
 
 
 def test_a_thumbnail_as_large_as_the_picture_gives_its_statistics(monkeypatch):
