@@ -155,6 +155,8 @@ def change(now: np.ndarray, before: np.ndarray, position: tuple[int, int], unit:
     """Mean and value at the chosen patch, beside what they are as trained."""
     values = [number(float(v)) for v in (now.mean(), before.mean(), now[position], before[position])]
     unit = f" {unit}" * bool(unit)
+    if np.array_equal(now, before):
+        return f"<b>Mean {values[0]}{unit}</b>, at the chosen patch {values[2]}{unit}: as trained."
     return (
         f"<b>Mean {values[0]}{unit}</b>, as trained {values[1]}. At the chosen patch {values[2]}{unit}, as trained "
         f"{values[3]}."

@@ -155,3 +155,17 @@ def shown(page) -> list[str]:
     """Titles of the cards in which a picture stands, from left to right."""
     cards = page.locator(".card:visible").all()
     return [card.locator("h3").inner_text() for card in cards if card.locator("img").count()]
+
+
+CUT_OFF = """[...document.querySelectorAll("button, label:not([data-testid=block-label]), summary")]
+  .filter((e) => e.checkVisibility({opacityProperty: true}) && e.getBoundingClientRect().width > 2).filter((e) => {
+    e.scrollIntoView({block: "center"});
+    for (let up = e.parentElement; up; up = up.parentElement) up.scrollLeft = 0;
+    const {left, right, top, height} = e.getBoundingClientRect(), middle = top + height / 2;
+    return [left + 2, right - 2].some((x) => !e.contains(document.elementFromPoint(x, middle)));
+  }).map((e) => e.outerHTML.slice(0, 120))"""
+
+
+def cut_off(page) -> list[str]:
+    """The buttons and controls of which an end cannot be seen, or is covered."""
+    return page.evaluate(CUT_OFF)

@@ -21,7 +21,7 @@ from tests.conftest import tiny
 from tests.data.archives import zipped
 from tests.learning.conftest import FAKE, until
 from tests.learning.test_zips import GOOD
-from tests.ui.conftest import ROOT, shown, start
+from tests.ui.conftest import ROOT, cut_off, shown, start
 from tests.ui.test_accessible import serious
 
 HERE = SimpleNamespace(client=SimpleNamespace(host="127.0.0.1"))
@@ -175,6 +175,11 @@ def test_in_the_browser(browser, checkpoints, tmp_path):
         page.get_by_role("tab", name="Learn", exact=True).click()
         page.wait_for_selector("#learn-go")
         assert serious(page) == []
+        wide = page.viewport_size
+        for width in (390, 820):
+            page.set_viewport_size(wide | {"width": width})
+            assert cut_off(page) == []
+        page.set_viewport_size(wide)
         page.locator("#learn-go").click()
         page.wait_for_selector(".run .state:has-text('Learning')", timeout=20000)
         run = page.locator(".address input").input_value()

@@ -8,7 +8,7 @@ import pytest
 
 from qsneg.ui.about import about
 from qsneg.ui.models import Models
-from tests.ui.conftest import ROOT, visit
+from tests.ui.conftest import ROOT, cut_off, visit
 
 SHIFTS = """window.shift = 0;
 new PerformanceObserver((list) => { for (const e of list.getEntries()) if (!e.hadRecentInput) shift += e.value; })
@@ -104,6 +104,15 @@ def test_on_a_tablet_ticks_do_not_collide_and_all_tabs_are_there(page):
         turn_to(page, name)
         assert page.evaluate(COLLIDING) == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= 820
+
+
+@pytest.mark.parametrize("width", [390, 820])
+def test_no_control_is_cut_off(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    assert cut_off(page) == []
+    for name in ("Anchors", "Attention", "Negatives", "Loss"):
+        turn_to(page, name)
+        assert cut_off(page) == [], name
 
 
 def test_by_keyboard(browser, app):
