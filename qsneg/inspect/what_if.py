@@ -50,17 +50,29 @@ class Rivals:
         asked = None if generated is not None else compared(view, layer, mode, count, view.config.window, seed)
         self.keys = generated.clone() if asked is None else asked.keys.clone()
         self.at = None if asked is None else asked.at.clone()
+        self.columns = view.grid(layer).shape[1]
 
     def without_hardest(self, query: Tensor, index: int, count: int, first: int = 1) -> Tensor:
         """Take away `count` negatives, from the `first`-hardest on, of a query K at row-major position `index`; returns
-        which. The hardest is the nearest; one stays, and what would lie beyond the last is counted from it."""
+        which. The hardest is the most similar; one stays, and what would lie beyond the last is counted from it."""
         cosine = self.keys @ query
         if self.at is not None:
             cosine = cosine.masked_fill(self.at == index, -torch.inf)  # it is none of its own negatives
         count = min(count, len(cosine) - 1)
         start = min(first - 1, len(cosine) - count)
-        gone = cosine.sort(descending=True, stable=True).indices[start : start + count]
-        kept = torch.ones(len(cosine), dtype=torch.bool, device=cosine.device).index_fill(0, gone, False)
+        return self.without(cosine.sort(descending=True, stable=True).indices[start : start + count])
+
+    def without_nearest(self, place: tuple[int, int], count: int) -> Tensor:
+        """Take away the `count` negatives whose places lie nearest to a row and column; returns which. One stays, and
+        those that were generated, and lie nowhere, all do."""
+        if self.at is None:
+            return self.without(torch.empty(0, dtype=torch.long, device=self.keys.device))
+        row, column = self.at // self.columns, self.at % self.columns
+        away = (row - place[0]) ** 2 + (column - place[1]) ** 2
+        return self.without(away.sort(stable=True).indices[: min(count, len(away) - 1)])
+
+    def without(self, gone: Tensor) -> Tensor:
+        kept = torch.ones(len(self.keys), dtype=torch.bool, device=self.keys.device).index_fill(0, gone, False)
         self.keys, self.at = self.keys[kept], None if self.at is None else self.at[kept]
         return gone
 
@@ -79,6 +91,7 @@ def what_if(
     seed: int = 0,
     mode: str | None = None,
     first: int = 1,
+    near: tuple[int, int] | None = None,
 ) -> WhatIf:
     """Losses and gradients of all positions.
 
@@ -86,6 +99,7 @@ def what_if(
         position: the patch whose hardest negatives are taken away.
         num: negatives; None: the model's patches. temperature: τ; None: the model's.
         away: how many are taken away, first: from which on, 1 for the hardest; at least one negative stays.
+        near: row and column; then those that lie nearest to it are taken away, and of generated ones none.
         seed: of random places and of NEGCUT's noise. mode: QS-Attn: how its negatives are selected.
 
     Raises:
@@ -99,13 +113,17 @@ def what_if(
     if first < 1:
         raise ValueError(f"The first negative taken away must be at least the 1st, not {first}.")
     index, shape = int(view.index(layer, position)), view.grid(layer).shape
-    taken = (away, index, first) if away else ()  # else the position does not matter
+    if near is not None:
+        view.index(layer, near)
+    taken = (away, index, first, near) if away else ()  # else the position does not matter
     key = "what if", layer, num, tau, taken, seed, mode
 
     def make() -> list[Tensor]:
         rivals = Rivals(view, layer, num, seed, mode)
         gone, every = torch.empty(0, dtype=torch.long), rivals.at
-        if away:
+        if away and near is not None:
+            gone = rivals.without_nearest(near, away)
+        elif away:
             query = view.projected(layer, "result", torch.tensor([index], device=view.device))[0]
             gone = rivals.without_hardest(query.clone(), index, away, first)
         at = [] if every is None else [every[gone.to(every.device)]]
@@ -144,6 +162,7 @@ def on_pixels(
     seed: int = 0,
     mode: str | None = None,
     first: int = 1,
+    near: tuple[int, int] | None = None,
 ) -> tuple[np.ndarray, float]:
     """The length of the gradient of one patch's loss at every pixel of the translation, H×W, and the seconds that it
     took: one forward and backward of the encoder, without a margin. Arguments and errors are those of `what_if`."""
@@ -152,7 +171,9 @@ def on_pixels(
     start, index, number = time.perf_counter(), view.index(layer, position)[0], view.number(layer)
     rivals, tau = Rivals(view, layer, num, seed, mode), temperature or view.config.temperature
     key = view.projected(layer, "source", index).clone()
-    if away:
+    if away and near is not None:
+        rivals.without_nearest(near, away)
+    elif away:
         rivals.without_hardest(view.projected(layer, "result", index)[0].clone(), int(index), away, first)
     pixels = to_tensor(view.result).to(view.device).requires_grad_()
     features = view.weights.generator.encode(pixels, [layer])[0]

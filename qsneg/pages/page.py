@@ -81,6 +81,10 @@ class Page:
         """The part of a selection that the page depends on."""
         return tuple(getattr(selection, name) for control in self.controls for name in control.fields)
 
+    def clicked(self, selection: Selection, x: float, y: float) -> Selection:
+        """The selection after a click on a picture, or the arrow keys: the query is there."""
+        return selection.at(x, y)
+
     def suffix(self, selection: Selection) -> str:
         """The last word in the name of a download."""
         return ""

@@ -35,6 +35,9 @@ class Selection:
     tau: int = 0  # hundredths; 0: the model's own temperature
     away: int = 0  # negatives taken away
     first: int = 1  # the hardest of them, counted from the hardest of all
+    click: int = 0  # whether a click on What if takes negatives away; else it chooses the patch
+    near_x: int = -1  # pixels: those that lie nearest to there are taken away; −1: those that are hardest
+    near_y: int = -1
     pixels: int = 0  # whether gradients are shown on pixels, too
     picture: int = 0  # of the film
     film_layer: int = 16
@@ -64,11 +67,16 @@ class Selection:
             x, y = (self.x, self.y) if self.x >= 0 else (size[0] // 2, size[1] // 2)
         else:
             x, y = ((v + 0.5) * new / old - 0.5 for v, new, old in zip((self.x, self.y), size, self.size))
-        return replace(self, x=min(max(x, 0.0), size[0] - 1.0), y=min(max(y, 0.0), size[1] - 1.0), size=size)
+        inside = dict(x=min(max(x, 0.0), size[0] - 1.0), y=min(max(y, 0.0), size[1] - 1.0), size=size)
+        return replace(self, **inside | (dict(near_x=-1, near_y=-1) if self.size[0] else {}))
 
     def position(self, grid: Grid) -> tuple[int, int]:
         """Row and column of the query on a grid."""
         return grid.position(self.x, self.y)
+
+    def near(self, grid: Grid) -> tuple[int, int] | None:
+        """Row and column of the place whose nearest negatives are taken away; None where the hardest are."""
+        return grid.position(self.near_x, self.near_y) if min(self.near_x, self.near_y) >= 0 else None
 
     def moved(self, grid: Grid, row: int, column: int) -> "Selection":
         """The query at the middle of a position; positions outside the picture are moved to its edge."""

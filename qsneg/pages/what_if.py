@@ -1,6 +1,6 @@
 """The What if page: other negatives, fewer of them, another temperature; what the loss and its gradient would be."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,11 +14,19 @@ from qsneg.rendering.rows import Cross, Panel, Ring, Row
 
 AWAY = (("none", 0), ("one", 1), ("ten", 10))
 AWAY_TIP = "away: negatives taken away, by their similarity to the chosen patch"
+CLICK_TIP = "near: where the negatives lie that are taken away"
 FIRST_TIP = "first: the hardest of those taken away, 1 for the nearest of all to the chosen patch"
 PULL = (
     "Long where a step of the training would change the feature most. A small τ pulls at few positions and hard, a "
     "large one at all alike. Losses of different τ have different scales."
 )
+
+
+class Rank(controls.Control):
+    """From the hardest negative on, wherever they lie."""
+
+    def set(self, selection: Selection, value, view: View | None) -> Selection:
+        return replace(selection, first=value, near_x=-1, near_y=-1)
 
 
 @dataclass(frozen=True)
@@ -49,12 +57,22 @@ class IfPage(ViewPage):
         controls.Number("rivals", "Negatives", 128, "num: how many negatives", range=(2, 1024, 1)),
         controls.Temperature("tau", "τ, hundredths", 7, "temperature: τ of the loss", range=(1, 100, 1)),
         controls.Control("away", "Take away", 0, AWAY_TIP, AWAY),
-        controls.Control("first", "From the n-th hardest", 1, FIRST_TIP, range=(1, 1024, 1)),
+        Rank("first", "From the n-th hardest", 1, FIRST_TIP, range=(1, 1024, 1)),
+        controls.Control("click", "A click", 0, CLICK_TIP, (("chooses the patch", 0), ("takes away", 1))),
         controls.Control("pixels", "Gradient", 0, "one pass of the encoder", (("at features", 0), ("on pixels", 1))),
         controls.seed(),
         controls.opacity(),
     )
     needs_heads = True
+
+    def clicked(self, selection: Selection, x: float, y: float) -> Selection:
+        """The patch is chosen, or the negatives that lie nearest are taken away: at least one."""
+        if not selection.click:
+            return super().clicked(selection, x, y)
+        return replace(selection, near_x=max(0, round(x)), near_y=max(0, round(y)), away=selection.away or 1)
+
+    def reads(self, selection: Selection) -> tuple:
+        return *super().reads(selection), selection.near_x, selection.near_y
 
     def prepare_one(self, view: View, selection: Selection) -> None:
         what_if(view, **trained(view, selection))
@@ -68,6 +86,7 @@ class IfPage(ViewPage):
             temperature=selection.tau / 100 if selection.tau else None,
             away=selection.away,
             first=selection.first,
+            near=selection.near(view.grid(selection.layer)),
         )
         pixels = on_pixels(view, **changed) if selection.pixels else None
         return Found(what_if(view, **changed), what_if(view, **common), pixels)
@@ -75,6 +94,8 @@ class IfPage(ViewPage):
     def rows(self, looked: Looked, selection: Selection) -> list[Row]:
         found: dict[str, Found] = looked.found
         grid, at = looked.view.grid(selection.layer), (selection.x, selection.y)
+        if selection.click and selection.near(grid):
+            at = selection.near_x, selection.near_y  # from where the arrow keys go on
         position = selection.position(grid)
         place, ring = f"row {position[0]}, column {position[1]}", (Ring(position),)
         losses = linear({m: f.now.loss for m, f in found.items()}, "contrastive loss, nats", (0.0, None))
@@ -86,6 +107,8 @@ class IfPage(ViewPage):
             marks = ring if gone is None else (Cross(gone), *ring)
             look = dict(aim=at, marks=marks, label=f"{title_of(method)}: loss of every patch")
             words = change(f.now.loss, f.trained.loss, position, "nats") + left(f)
+            if selection.away and gone is None and f.now.at is None and selection.near(grid):
+                words += " Its negatives are generated and lie nowhere: none is taken away."
             above.append(Panel(method, "loss", looked.source, grid, losses[method], words=words, **look))
             look["label"] = f"{title_of(method)}: length of the gradient at every feature"
             words = change(f.now.gradient, f.trained.gradient, position)

@@ -4,10 +4,23 @@ size = whole("size", 64.0)         # 64
 whole("size", "big")               # ValueError: The size must be a whole number, not big.
 """
 
+from qsneg.pages.selection import Selection
+from qsneg.ui.selection import chosen
+
 LONGEST = 100  # characters of a name
 LARGEST = 2**31  # of a number
 SHOWN = 40  # characters of what was given
 WORDS = {None: "nothing", True: "true", False: "false"}
+
+NAMES = {
+    "anchors": "number of anchors",
+    "rivals": "number of negatives",
+    "count": "number of neighbours",
+    "x": "column x",
+    "y": "row y",
+    "near_x": "column near_x",
+    "near_y": "row near_y",
+}
 
 
 def whole(name: str, value, least: int = -LARGEST, most: int = LARGEST) -> int:
@@ -71,3 +84,9 @@ def in_words(value) -> str:
         return f"{value:.6g}" if isinstance(value, float) or abs(value) < 10**15 else "a number that large"
     shown = "".join(c for c in str(value)[:SHOWN] if c.isprintable())
     return (shown + "…" if len(str(value)) > SHOWN else shown) or "an empty text"
+
+
+def asked(mode, **numbers) -> Selection:
+    """A selection, of a mode and whole numbers. Raises ValueError if one is something else."""
+    fields = {name: whole(NAMES.get(name, name), value) for name, value in numbers.items()}
+    return chosen(mode=text("mode", mode, "global, local or local+global"), **fields)

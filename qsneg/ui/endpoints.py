@@ -14,19 +14,11 @@ from qsneg.rendering.colormaps import title_of
 from qsneg.training.film import check_layer
 from qsneg.ui import limits
 from qsneg.ui.archive import archive
-from qsneg.ui.arguments import methods_of, text, whole
+from qsneg.ui.arguments import asked, methods_of, text, whole
 from qsneg.ui.compare import Comparison, labelled, steps
 from qsneg.ui.components import FILES, MODEL, Choice, Picture, Whole, kept, stored
 from qsneg.ui.feature_cache import Views
 from qsneg.ui.selection import Subject, chosen
-
-NAMES = {
-    "anchors": "number of anchors",
-    "rivals": "number of negatives",
-    "count": "number of neighbours",
-    "x": "column x",
-    "y": "row y",
-}
 
 
 class Endpoints:
@@ -261,6 +253,8 @@ class Endpoints:
         tau=0,
         away=0,
         first=1,
+        near_x=-1,
+        near_y=-1,
         progress=gr.Progress(),
     ):
         """Compute the loss of every patch anew, with other negatives or another temperature, in each method.
@@ -278,15 +272,18 @@ class Endpoints:
             negatives: how many negatives; 0 for as many as the patches of the models, the fewest of them
             tau: the temperature in hundredths; 0 for the models' own
             away: how many negatives are taken away
-            first: the hardest of those, counted from the one nearest to the chosen patch, 1
+            first: the hardest of those, counted from the one most similar to the chosen patch, 1
+            near_x: column of a place in pixels, whose nearest negatives are taken away; −1 for the hardest instead
+            near_y: row of that place
 
         Returns:
             One labelled sheet of pictures; numbers per method: loss and length of its gradient, their means and at the
             chosen patch, beside those as trained, and where the negatives taken away lie; and a zip with all pictures
             and arrays
         """
-        numbers = dict(layer=layer, seed=seed, rivals=negatives, tau=tau, away=away, first=first)
-        return self.inspected("what-if", picture, methods, family, size, asked(mode, x=x, y=y, **numbers), progress)
+        numbers = dict(rivals=negatives, tau=tau, away=away, first=first, near_x=near_x, near_y=near_y)
+        selection = asked(mode, x=x, y=y, layer=layer, seed=seed, **numbers)
+        return self.inspected("what-if", picture, methods, family, size, selection, progress)
 
     def inspected(self, name, picture, methods, family, size, selection: Selection, progress):
         """A page as one sheet, numbers and a zip."""
@@ -319,13 +316,13 @@ class Endpoints:
             size = Whole(limits.OFFERED[0], precision=0, label="Working size")
             index = Whole(0, precision=0, label="Index")
             numbers = {"Layer": 12, "Number": 0, "Seed": 0, "x": -1, "y": -1, "Neighbours": 6, "Radius": 2, "γ": 10}
-            layer, number, seed, x, y, near, radius, gamma = (
-                Whole(v, precision=0, label=k) for k, v in numbers.items()
-            )
+            usual = [Whole(v, precision=0, label=k) for k, v in numbers.items()]
+            layer, number, seed, x, y, near, radius, gamma = usual
             mode = Choice(list(ATTENTION_MODES), value="global", label="Mode", **free)
             archive, film = gr.File(label="Pictures, arrays and numbers"), gr.File(label="Film")
             image, other = (Picture(format="png", label=label) for label in ("Picture", "Counterpart"))
-            others = [Whole(v, precision=0, label=k) for k, v in {"τ": 0, "Away": 0, "First": 1}.items()]
+            numbers = {"τ": 0, "Away": 0, "First": 1, "Near x": -1, "Near y": -1}
+            others = [Whole(v, precision=0, label=k) for k, v in numbers.items()]
             facts, button = gr.JSON(label="Facts"), gr.Button()
         button.click(self.translate, [picture, method, family, size], image, api_name="translate", **MODEL)
         button.click(self.compare, [picture, several, family, size], [image, facts], api_name="compare", **MODEL)
@@ -338,12 +335,6 @@ class Endpoints:
         button.click(self.film, [several, family, number, layer], [film, facts], api_name="film")
         button.click(self.draw, [index, size], [image, other], api_name="draw")
         gr.api(self.list_models, api_name="models")
-
-
-def asked(mode, **numbers) -> Selection:
-    """A selection, of a mode and whole numbers. Raises ValueError if one is something else."""
-    fields = {name: whole(NAMES.get(name, name), value) for name, value in numbers.items()}
-    return chosen(mode=text("mode", mode, "global, local or local+global"), **fields)
 
 
 def looked_at(page: Page, views: Views, subject: Subject, selection: Selection) -> Iterator[str | tuple]:

@@ -149,7 +149,7 @@ class ShownPage:
 
     def aimed(self, subject, selection, shown, held, event: gr.EventData, latest=None) -> Iterator[dict]:
         """A patch was clicked, or reached with the arrow keys."""
-        selection, latest = selection.at(*numbers(event, "x", "y")), latest or Latest()
+        selection, latest = self.page.clicked(selection, *numbers(event, "x", "y")), latest or Latest()
         latest.choose(selection)
         yield {self.visit.selection: selection}  # at once: whatever begins from now on reads it
         yield from self.fill(subject, selection, shown, held, latest)

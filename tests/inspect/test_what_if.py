@@ -76,6 +76,24 @@ def test_any_single_negative_can_be_taken_away(views):
     assert int(last.hardest[0]) == int(what_if(views["negcut"], 12, (3, 5), away=1, first=12).hardest[0])
 
 
+def test_those_that_lie_nearest_to_a_place_can_be_taken_away(views):
+    """Of the places of the picture, by plain distance; of generated negatives none."""
+    columns = views["cut"].grid(12).shape[1]
+    for method in ("cut", "qs-attn"):
+        at = Rivals(views[method], 12, None, 0, None).at.tolist()
+        squares = [(i // columns - 4) ** 2 + (i % columns - 9) ** 2 for i in at]
+        found = what_if(views[method], 12, (3, 5), away=3, near=(4, 9))
+        assert found.negatives == 9 and sorted(found.hardest) == sorted(np.argsort(squares, kind="stable")[:3])
+        assert [r * columns + c for r, c in found.at.tolist()] == [at[i] for i in found.hardest]
+        gone = what_if(views[method], 12, (3, 5), away=100, near=(4, 9))
+        assert gone.negatives == 1 and on_pixels(views[method], 12, (3, 5), away=3, near=(4, 9))[0].max() > 0
+    made = what_if(views["negcut"], 12, (3, 5), away=3, near=(4, 9))
+    np.testing.assert_array_equal(made.loss, what_if(views["negcut"], 12).loss)
+    assert made.negatives == 12 and made.at is None and not len(made.hardest)
+    with pytest.raises(ValueError, match="outside the grid"):
+        what_if(views["cut"], 12, (3, 5), away=1, near=(400, 9))
+
+
 def test_one_stays_however_many_are_taken(views):
     assert what_if(views["cut"], 12, (3, 5), num=4, away=100).negatives == 1
 

@@ -48,6 +48,24 @@ def test_what_was_taken_away_is_crossed(seen):
     assert not any(isinstance(mark, Cross) for mark in panels["negcut"].marks)  # generated ones lie nowhere
 
 
+def test_a_click_takes_away_what_lies_nearest(seen):
+    """Where that is chosen: the patch stays, the negative nearest to the click is crossed in every method that has
+    places, and the rank takes over again when it is set."""
+    selection = PAGE.fit(Selection(x=20, y=30), seen)
+    assert PAGE.clicked(selection, 50, 10) == selection.at(50, 10)
+    clicked = PAGE.clicked(replace(selection, click=1), 50, 10)
+    assert (clicked.x, clicked.y, clicked.away) == (20, 30, 1) and PAGE.reads(clicked) != PAGE.reads(selection)
+    rows = PAGE.rows(found := PAGE.look(seen, clicked), clicked)
+    panels, facts = {p.key: p for p in rows[0].panels if p.key in METHODS}, PAGE.facts(found, clicked)
+    want = what_if(seen["cut"], 12, (7, 5), 20, away=1, mode="global", near=clicked.near(seen["cut"].grid(12)))
+    assert facts["cut"]["taken_away_at"] == want.at.tolist() and panels["cut"].aim == (50, 10)
+    assert "none is taken away" in panels["negcut"].words and facts["negcut"]["taken_away"] == 0
+    controls = {c.name: c for c in PAGE.controls}
+    ranked = controls["first"].set(clicked, 3, None)
+    assert ranked.near(seen["cut"].grid(12)) is None and ranked.first == 3 and ranked.away == 1
+    assert clicked.on((30, 30)).near(seen["cut"].grid(12)) is None  # another picture
+
+
 def test_pixels_are_only_asked_where_wanted(seen, monkeypatch):
     rows, _ = looked(seen, pixels=1)
     panels = {p.key: p for p in rows[2].panels if p.key in METHODS}

@@ -29,8 +29,14 @@ def test_only_what_differs_is_written():
     assert address == "?family=horse2zebra-drawn&example=upload&size=384&tab=compare&methods=cut"
     assert set(FIELDS) == {
         "layer", "mode", "anchors", "scale", "count", "radius", "seed", "method", "gamma", "rivals", "tau", "away",
-        "first", "pixels", "picture", "film_layer", "film_scale",
+        "first", "click", "near_x", "near_y", "pixels", "picture", "film_layer", "film_scale",
     }  # fmt: skip
+
+
+def test_where_negatives_were_taken_away_comes_back():
+    selection = chosen(x=20.0, y=31.0, away=1, click=1, near_x=50, near_y=0)
+    assert read(written(SUBJECT, selection, "what-if", ""), FAMILIES).selection == selection
+    assert selection.on((64, 40)).near_x == 50  # the picture that the address is of, once it is there
 
 
 @pytest.mark.parametrize("address", [
