@@ -14,7 +14,7 @@ from qsneg.rendering.rows import Cross, Panel, Ring, Row
 
 AWAY = (("none", 0), ("one", 1), ("ten", 10))
 AWAY_TIP = "away: negatives taken away, by their similarity to the chosen patch"
-CLICK_TIP = "near: where the negatives lie that are taken away"
+CLICK_TIP = "whether a click chooses the patch, or takes away the negatives that lie nearest (near)"
 FIRST_TIP = "first: the hardest of those taken away, 1 for the nearest of all to the chosen patch"
 PULL = (
     "Long where a step of the training would change the feature most. A small τ pulls at few positions and hard, a "
@@ -58,7 +58,7 @@ class IfPage(ViewPage):
         controls.Temperature("tau", "τ, hundredths", 7, "temperature: τ of the loss", range=(1, 100, 1)),
         controls.Control("away", "Take away", 0, AWAY_TIP, AWAY),
         Rank("first", "From the n-th hardest", 1, FIRST_TIP, range=(1, 1024, 1)),
-        controls.Control("click", "A click", 0, CLICK_TIP, (("chooses the patch", 0), ("takes away", 1))),
+        controls.Control("click", "A click", 0, CLICK_TIP, (("chooses", 0), ("takes away", 1))),
         controls.Control("pixels", "Gradient", 0, "one pass of the encoder", (("at features", 0), ("on pixels", 1))),
         controls.seed(),
         controls.opacity(),
