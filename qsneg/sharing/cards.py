@@ -6,6 +6,7 @@ sheet(Path("checkpoints/day2sunset"), ["cut"]).show()
 
 import json
 import textwrap
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,12 @@ def curves(target: Path, methods: list[str]) -> Figure:
     return figure
 
 
+def machines(card: dict) -> str:
+    """On what it was trained; where a stage went on elsewhere, in their order."""
+    known = [stage["machine"] for stage in card.get("stages", []) if "machine" in stage] + [card["machine"]]
+    return ", then ".join(name for name, _ in groupby(known))
+
+
 def family_card(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str:
     """The model card in Markdown, from the metadata of the files."""
     cards = [card for _, card in found.values()]
@@ -73,7 +80,7 @@ def family_card(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str
     head = ["method", "steps", "seed", "minutes", "machine", *(f"{k} last / best" for k in figures)]
     rows = []
     for config, card in found.values():
-        row = [config.traits.title, card["steps"], card["seed"], card["minutes"], card["machine"]]
+        row = [config.traits.title, card["steps"], card["seed"], card["minutes"], machines(card)]
         for key in figures:
             last, best = card.get("last", {}), card.get("best", {})
             row.append(
@@ -82,7 +89,8 @@ def family_card(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str
         rows.append(row)
     commands = "\n".join(command(config, card, target.name) for config, card in found.values())
     first = next(iter(found.values()))
-    crops = "-, then ".join(dict.fromkeys(str(stage["train_config"]["crop"]) for stage in stages(first[1])))
+    sides = [str(stage["train_config"]["crop"]) for stage in stages(first[1])]
+    crops = "-, then ".join(side for side, _ in groupby(sides))
     shipped = (
         f"All are generators of width {first[0].width} with {first[0].blocks} blocks, trained on {crops}-pixel crops; "
     )

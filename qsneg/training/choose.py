@@ -5,7 +5,7 @@
 
 The same figures as `--evaluate-every` takes on the way (`qsneg.training.validation`), for those who would rather train
 first: of every file in kept/ and of the last step. Writes best.safetensors, and the figures into the run's history,
-from which its card and that of model.safetensors tell the last and the best.
+from which its card and that of model.safetensors tell the last and the best, and into metrics.jsonl, for its curves.
 """
 
 import shutil
@@ -38,6 +38,7 @@ def choose(run: Path | str, device: str = "auto", progress: bool = True) -> list
         for step, path in tqdm(found.items(), disable=not progress, unit="file"):
             trainer.evaluate(step, Translator(load(path), trainer.device).as_shown)
         trainer.evaluate()
+        trainer.metrics.add(trainer.history)
         trainer.save()
         best, target = trainer.best(), trainer.out / "best.safetensors"
         if best["step"] == trainer.step:

@@ -222,6 +222,17 @@ class Metrics:
             raise Unwritable(self.path, error) from None
         self.length, self.crc = self.length + len(data), zlib.crc32(data, self.crc)
 
+    def add(self, figures: list[dict]) -> None:
+        """Put figures that were taken afterwards into the lines of their steps, or in between where there are none."""
+        lines = [json.loads(line) for line in self.path.read_bytes()[: self.length].splitlines()] if self.length else []
+        rows = {line["step"]: line for line in lines}
+        for entry in figures:
+            rows[entry["step"]] = rows.get(entry["step"], {}) | entry
+        data = b"".join(json.dumps(rows[step]).encode() + b"\n" for step in sorted(rows))
+        with whole(self.path) as part:
+            part.write_bytes(data)
+        self.length, self.crc = len(data), zlib.crc32(data)
+
 
 def length_until(data: bytes, step: int) -> int | None:
     """How many bytes hold whole lines up to a step; None if they are no metrics."""

@@ -41,6 +41,8 @@ def test_a_family(runs, tmp_path):
     )
     assert "exponential moving average of every network" in " ".join(card.split())
     assert "the generator (heads" in cards.averaged([{"averaged": []}, {}])  # runs of an older version
+    there = {"machine": "a GPU", "stages": [{"steps": 1}, {"steps": 2, "machine": "a GPU"}]}
+    assert cards.machines(there) == "a GPU" and cards.machines(there | {"machine": "a CPU"}) == "a GPU, then a CPU"
     for name in ("sheet.webp", "worst.webp", "curves.png"):
         assert name in card
         with Image.open(target / name) as picture:

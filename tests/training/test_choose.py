@@ -1,5 +1,6 @@
 """The best of what was kept, and steps that are recorded on CUDA."""
 
+import json
 import shutil
 
 import pytest
@@ -30,6 +31,10 @@ def test_the_best_of_what_was_kept_is_chosen(tmp_path, monkeypatch):
         assert (card["best"]["step"], card["last"]["step"]) == (2, 4) and "2 pictures of valA" in card["validation"]
     kept = load(tmp_path / "run" / "kept" / "0000002.safetensors").generator.state_dict()
     assert all(torch.equal(value, kept[name]) for name, value in load(best).generator.state_dict().items())
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == sorted({line["step"] for line in lines})
+    assert {line["step"]: line["val_swd"] for line in lines if "val_swd" in line} == {1: 0.3, 2: 0.1, 3: 0.2, 4: 0.4}
+    assert all("NCE" in line for line in lines if line["step"] % 2 == 0)  # what was there stays
     run("choose", tmp_path / "run", "--device", "cpu")  # now the last is the best
     assert best.read_bytes() == last.read_bytes() and resume(tmp_path / "run").best()["step"] == 4
     shutil.rmtree(tmp_path / "run" / "kept")
