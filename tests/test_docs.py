@@ -199,8 +199,10 @@ def understood(words: list[str]) -> None:
 def installs(words: list[str]) -> None:
     """An installation is not run: what it names is there, and what is started after it is tested elsewhere."""
     match words:
-        case ["python3", "-m", "venv", ".venv"] | [".venv/bin/python", "-m", "pytest"]:
+        case ["python3", "-m", "venv", ".venv"]:
             pass
+        case [".venv/bin/python", "-m", "pytest", "-n", "auto", "--maxprocesses", count, "--dist", "loadfile"]:
+            assert int(count) and "pytest-xdist" in (ROOT / "tests" / "requirements.txt").read_text()
         case [".venv/bin/pip", "install", "-r", file]:
             assert required(file)
         case ["pip", "install", *packages]:
