@@ -258,6 +258,7 @@ def test_every_control_sets_what_it_shows(app, subject):
         first=3,
         away=1,
         pixels=1,
+        click=1,
         gamma=20,
     )
     for page in app.pages:
