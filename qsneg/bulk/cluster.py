@@ -16,8 +16,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import torch
 
-from qsneg.bulk.files import Report, check_shard, distinct
-from qsneg.data import arrays
+from qsneg.bulk.files import Report, check_shard, distinct, endings
 from qsneg.memory_limits import short_size
 from qsneg.translate import Translator, check_margin, load
 from qsneg.weights import Weights
@@ -90,7 +89,7 @@ def translate_address(
             raise ValueError("Parquet is written whole: leave out --resume, or --parquet.")
         return to_parquet(address, checkpoint, out, work, device, precision, shard)
     source, target, weights = Place(address), Place(out), weights_of(checkpoint, precision)
-    pictures, there = source.pictures(endings(weights)), target.files() if resume else {}
+    pictures, there = source.pictures(endings(weights.config)), target.files() if resume else {}
     names = distinct([PurePosixPath(name) for name in pictures], channels=weights.config.domains[1])
     results = dict(zip(pictures, map(str, names)))
     if source.path == target.path:
@@ -118,7 +117,7 @@ def to_parquet(
     """Write what a work finds in the pictures at an address as Parquet, a row for each. Raises as above, and where
     there are files at `out` already."""
     source, target, weights = Place(address), Place(out), weights_of(checkpoint, precision)
-    chosen = list(source.pictures(endings(weights)))[shard[0] - 1 :: shard[1]]
+    chosen = list(source.pictures(endings(weights.config)))[shard[0] - 1 :: shard[1]]
     if target.files():
         raise ValueError(f"There are files at '{out}' already: choose another --out.")
     apply(work, source, chosen, weights, device, precision).write_parquet(target.path, filesystem=target.filesystem)
@@ -129,11 +128,6 @@ def to_parquet(
 def weights_of(checkpoint: str, precision: str) -> Weights:
     """Raises FileNotFoundError or ValueError, as `load` does, before Ray is started."""
     return load(checkpoint, "cpu", precision=precision).weights
-
-
-def endings(weights: Weights) -> tuple[str, ...]:
-    """Of pictures, besides the usual ones."""
-    return () if weights.config.rgb else arrays.ENDINGS
 
 
 def apply(

@@ -16,6 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from qsneg.bulk.pipeline import Job, translated
+from qsneg.config import ModelConfig
 from qsneg.data import arrays
 from qsneg.filesystem import existing_file, look_through, numbered, output_folder, whole
 from qsneg.memory_limits import short_size
@@ -73,7 +74,7 @@ def translate_files(
     check_shard(shard)
     out = output_folder(out)
     report, translator = Report(), load(checkpoint, device, folder, precision)
-    also = () if translator.config.rgb else arrays.ENDINGS
+    also = endings(translator.config)
     sources = collect([paths] if isinstance(paths, (str, Path)) else paths, out, report, also)
     planned = plan(sources, out, translator.config.domains[1])
     jobs = [Job(*pair) for pair in planned[shard[0] - 1 :: shard[1]]]
@@ -92,6 +93,11 @@ def translate_files(
         else:
             report.done.append(job.target)
     return report
+
+
+def endings(config: ModelConfig) -> tuple[str, ...]:
+    """Of the pictures that a model takes, besides the usual ones."""
+    return () if config.rgb else arrays.ENDINGS
 
 
 def check_shard(shard: tuple[int, int]) -> None:

@@ -50,7 +50,18 @@ class Rivals:
         asked = None if generated is not None else compared(view, layer, mode, count, view.config.window, seed)
         self.keys = generated.clone() if asked is None else asked.keys.clone()
         self.at = None if asked is None else asked.at.clone()
-        self.columns = view.grid(layer).shape[1]
+        self.view, self.layer = view, layer
+
+    def without_some(self, index: Tensor, away: int, first: int, near: tuple[int, int] | None) -> Tensor:
+        """Take away what `what_if` is asked to, for the patch at a row-major index, 1; returns which."""
+        if near is not None:
+            self.view.index(self.layer, near)  # raises where that lies outside
+        if not away or (near is not None and self.at is None):  # generated ones lie nowhere
+            return torch.empty(0, dtype=torch.long, device=self.keys.device)
+        if near is not None:
+            return self.without_nearest(near, away)
+        query = self.view.projected(self.layer, "result", index)[0]
+        return self.without_hardest(query.clone(), int(index), away, first)
 
     def without_hardest(self, query: Tensor, index: int, count: int, first: int = 1) -> Tensor:
         """Take away `count` negatives, from the `first`-hardest on, of a query K at row-major position `index`; returns
@@ -63,11 +74,9 @@ class Rivals:
         return self.without(cosine.sort(descending=True, stable=True).indices[start : start + count])
 
     def without_nearest(self, place: tuple[int, int], count: int) -> Tensor:
-        """Take away the `count` negatives whose places lie nearest to a row and column; returns which. One stays, and
-        those that were generated, and lie nowhere, all do."""
-        if self.at is None:
-            return self.without(torch.empty(0, dtype=torch.long, device=self.keys.device))
-        row, column = self.at // self.columns, self.at % self.columns
+        """Take away the `count` negatives whose places lie nearest to a row and column; returns which. One stays."""
+        columns = self.view.grid(self.layer).shape[1]
+        row, column = self.at // columns, self.at % columns
         away = (row - place[0]) ** 2 + (column - place[1]) ** 2
         return self.without(away.sort(stable=True).indices[: min(count, len(away) - 1)])
 
@@ -112,21 +121,15 @@ def what_if(
         raise ValueError(f"The number of negatives taken away must be at least 0, not {away}.")
     if first < 1:
         raise ValueError(f"The first negative taken away must be at least the 1st, not {first}.")
-    index, shape = int(view.index(layer, position)), view.grid(layer).shape
-    if near is not None:
-        view.index(layer, near)
-    taken = (away, index, first, near) if away else ()  # else the position does not matter
+    index, shape = view.index(layer, position)[0], view.grid(layer).shape
+    taken = (away, int(index), first, near) if away or near is not None else ()  # else the position does not matter
     key = "what if", layer, num, tau, taken, seed, mode
 
     def make() -> list[Tensor]:
         rivals = Rivals(view, layer, num, seed, mode)
-        gone, every = torch.empty(0, dtype=torch.long), rivals.at
-        if away and near is not None:
-            gone = rivals.without_nearest(near, away)
-        elif away:
-            query = view.projected(layer, "result", torch.tensor([index], device=view.device))[0]
-            gone = rivals.without_hardest(query.clone(), index, away, first)
-        at = [] if every is None else [every[gone.to(every.device)]]
+        every = rivals.at
+        gone = rivals.without_some(index, away, first, near)
+        at = [] if every is None else [every[gone]]
         return [*pulls(view, layer, rivals, tau), gone, torch.tensor(len(rivals.keys)), *at]
 
     loss, length, gone, left, *at = view.once(key, make)
@@ -171,10 +174,7 @@ def on_pixels(
     start, index, number = time.perf_counter(), view.index(layer, position)[0], view.number(layer)
     rivals, tau = Rivals(view, layer, num, seed, mode), temperature or view.config.temperature
     key = view.projected(layer, "source", index).clone()
-    if away and near is not None:
-        rivals.without_nearest(near, away)
-    elif away:
-        rivals.without_hardest(view.projected(layer, "result", index)[0].clone(), int(index), away, first)
+    rivals.without_some(index, away, first, near)
     pixels = to_tensor(view.result).to(view.device).requires_grad_()
     features = view.weights.generator.encode(pixels, [layer])[0]
     query = view.heads(tokens(features)[:, index], number)[0]

@@ -15,7 +15,7 @@ from qsneg.rendering.rows import Cross, Panel, Ring, Row
 AWAY = (("none", 0), ("one", 1), ("ten", 10))
 AWAY_TIP = "away: negatives taken away, by their similarity to the chosen patch"
 CLICK_TIP = "whether a click chooses the patch, or takes away the negatives that lie nearest (near)"
-FIRST_TIP = "first: the hardest of those taken away, 1 for the nearest of all to the chosen patch"
+FIRST_TIP = "first: the hardest of those taken away, 1 for the most similar of all to the chosen patch"
 PULL = (
     "Long where a step of the training would change the feature most. A small τ pulls at few positions and hard, a "
     "large one at all alike. Losses of different τ have different scales."

@@ -90,8 +90,10 @@ def test_those_that_lie_nearest_to_a_place_can_be_taken_away(views):
     made = what_if(views["negcut"], 12, (3, 5), away=3, near=(4, 9))
     np.testing.assert_array_equal(made.loss, what_if(views["negcut"], 12).loss)
     assert made.negatives == 12 and made.at is None and not len(made.hardest)
-    with pytest.raises(ValueError, match="outside the grid"):
-        what_if(views["cut"], 12, (3, 5), away=1, near=(400, 9))
+    for what in (what_if, on_pixels):
+        for away in (0, 1):
+            with pytest.raises(ValueError, match="outside the grid"):
+                what(views["cut"], 12, (3, 5), away=away, near=(400, 9))
 
 
 def test_one_stays_however_many_are_taken(views):

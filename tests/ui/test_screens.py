@@ -24,7 +24,7 @@ SMALL = """[...document.querySelectorAll("button, summary, nav a, input, .aim")]
 
 def turn_to(page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
-    page.wait_for_selector(f"#stage-{name.lower()} .fig.cut .stack", timeout=60000)
+    page.wait_for_selector(f"#stage-{name.lower().replace(' ', '-')} .fig.cut .stack", timeout=60000)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_on_a_tablet_ticks_do_not_collide_and_all_tabs_are_there(page):
 def test_no_control_is_cut_off(page, width):
     page.set_viewport_size({"width": width, "height": 900})
     assert cut_off(page) == []
-    for name in ("Anchors", "Attention", "Negatives", "Loss"):
+    for name in ("Anchors", "Attention", "Negatives", "Loss", "What if", "Film"):
         turn_to(page, name)
         assert cut_off(page) == [], name
 
