@@ -5,32 +5,28 @@
     schedule.find(secret) is run, schedule.before(run)
     schedule.stop(run); schedule.resume(run, "127.0.0.1"); schedule.close()
 
-A process is qsneg's own command line in a session of its own: it outlives a closed tab, and whatever becomes of it, the
-app is told by its exit code and the last line that it said. It runs at the lowest priority, on one core less than there
-are. To stop it is to tell it SIGTERM, which it answers by saving.
+A process is qsneg's own command line (`qsneg.learning.process`). It is held while `give_way` says that others come
+first, which costs a run no minutes.
 """
 
 import contextlib
 import hashlib
-import os
 import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import qsneg
 from qsneg.filesystem import Unwritable, clause
 from qsneg.learning.order import OWN, Bounds, Order
+from qsneg.learning.process import PROGRAM, begin, go_on, hold, kill, stop_orphan, tell_to_end
 from qsneg.learning.run import DONE, FAILED, LEARNING, PREPARING, STOPPED, WAITING, Run, folder_name
 from qsneg.rendering.colormaps import title_of
 from qsneg.training.lock import alone
 
-PROGRAM = (sys.executable, "-m", "qsneg")
 LEAST = 60  # seconds of training below which none is begun
 DAY = 24 * 3600
 NO_ROOM = "The server has no room for another run at the moment: try again later."
@@ -55,6 +51,8 @@ class Schedule:
         self.at_work: Run | None = None  # the first of the queue
         self.stopping: Run | None = None  # the one at work, where it is to stop
         self.is_closed = False
+        self.process: subprocess.Popen | None = None  # of the run at work, while it is not told to end
+        self.gives_way = False
         self.runs: dict[str, Run] = {}
         self.spent: list[list] = []  # when, who, seconds
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +77,7 @@ class Schedule:
                 shutil.rmtree(folder, ignore_errors=True)
                 continue
             if run.is_moving:
-                stop_orphan(run)
+                stop_orphan(run.process, run.folder)
                 run.become(STOPPED, f"The app was started anew. {again(run)}")
             self.spent.append([run.changed, run.visitor, run.used])
 
@@ -145,6 +143,14 @@ class Schedule:
                 run.become(STOPPED, again(run))
             elif run in self.queue:
                 self.stopping, run.note = run, "Stopping: it saves first."
+            self.moved.notify_all()
+
+    def give_way(self, to_others: bool) -> None:
+        """Hold the run at work, and those after it, while others come first, such as a visitor who translates."""
+        with self.moved:
+            self.gives_way = to_others
+            if self.process is not None:
+                (hold if to_others else go_on)(self.process)
             self.moved.notify_all()
 
     def before(self, run: Run) -> int:
@@ -242,7 +248,9 @@ class Schedule:
         with self.moved:
             if self.is_closed or self.stopping is run:
                 return self.stopped(run)
-            process = self.start(run, command)
+            process = self.process = begin([*self.program, *command], run.folder, self.priority)
+            run.process = process.pid
+            self.give_way(self.gives_way)
             run.become(LEARNING if method else PREPARING)
         most = run.part() if method else run.allowed
         code, is_over = self.follow(run, method or "pictures", most, process)
@@ -262,45 +270,30 @@ class Schedule:
     def follow(self, run: Run, name: str, most: float, process: subprocess.Popen) -> tuple[int, bool]:
         """Wait for the end of a process, and tell it to stop when it has to, at the latest after `most` seconds; its
         exit code, and whether its time was up."""
-        before, begun, told, is_over = run.seconds.get(name, 0.0), time.monotonic(), 0.0, False
+        before, last, worked, told, is_over = run.seconds.get(name, 0.0), time.monotonic(), 0.0, 0.0, False
         self.spent.append(entry := [time.time(), run.visitor, 0.0])
         while process.poll() is None:
             with self.moved:
+                is_held = self.gives_way and not told
                 self.moved.wait(0.2)
             now = time.monotonic()
-            entry[2] = now - begun
-            run.seconds[name] = before + now - begun
-            is_over = is_over or now - begun >= most
+            worked, last = worked + (0 if is_held else now - last), now
+            entry[2] = worked
+            run.seconds[name] = before + worked
+            is_over = is_over or worked >= most
             if (self.is_closed or self.stopping is run or is_over) and not told:
                 told = now
-                process.terminate()
+                with self.moved:
+                    self.process = None
+                tell_to_end(process)
             if told and now - told > PATIENCE:
                 kill(process)
+        with self.moved:
+            self.process = None
         return process.returncode, is_over
 
     def stopped(self, run: Run) -> tuple[str, str]:
         return STOPPED, f"{'The app was stopped. ' * self.is_closed}{again(run)}"
-
-    def start(self, run: Run, command: list[str]) -> subprocess.Popen:
-        """Start a command of qsneg's, in a session of its own, at the lowest priority, its words in the log."""
-        threads = str(max(1, (os.cpu_count() or 2) - 1))
-        root = str(Path(qsneg.__file__).parents[1])
-        paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": threads, "TQDM_MININTERVAL": "10"}
-        with (run.folder / "log.txt").open("ab") as log:
-            process = subprocess.Popen(
-                [*self.program, *command],
-                cwd=run.folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        with contextlib.suppress(OSError, AttributeError):  # it may be over, or Windows
-            os.setpriority(os.PRIO_PROCESS, process.pid, self.priority)
-        run.process = process.pid
-        return process
 
     def close(self) -> None:
         """Stop the run at work, which saves; it and those that wait can be resumed when the app is there again."""
@@ -335,18 +328,3 @@ def failure(run: Run, code: int) -> str:
         name = signal.Signals(-code).name if -code in list(signal.Signals) else f"signal {-code}"
         return f"The training was ended from outside ({name}), perhaps for want of memory. {again(run)}"
     return f"The training has ended unexpectedly (exit code {code}). {again(run)}"
-
-
-def kill(process: subprocess.Popen) -> None:
-    """End a process and what it has started, at once."""
-    with contextlib.suppress(OSError, AttributeError):  # it may be over, or Windows
-        os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(OSError):
-        process.kill()
-
-
-def stop_orphan(run: Run) -> None:
-    """Tell a process to stop that was left by an app which ended without a word, if it is still that one."""
-    with contextlib.suppress(OSError, AttributeError):  # no such process, or a system without /proc
-        if run.folder.name.encode() in Path(f"/proc/{run.process}/cmdline").read_bytes():
-            os.kill(run.process, signal.SIGTERM)

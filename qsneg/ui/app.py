@@ -57,6 +57,8 @@ class App:
     def __init__(self, models: Models, schedule=None):
         """schedule: of the page Learn, a `qsneg.learning.schedule.Schedule`; None: there is no such page."""
         self.models, self.views, self.schedule, self.learn = models, Views(models), schedule, None
+        if schedule:
+            models.line.tell = schedule.give_way  # a training is held while somebody translates or looks inside
 
     def build(self) -> gr.Blocks:
         """The page, with a finished comparison in it."""
@@ -91,12 +93,13 @@ class App:
                             from qsneg.ui.learn import LearnPage
 
                             self.learn = LearnPage(self.schedule, self.visit, self.controls, self.own)
-                        with gr.Tab("About", id="about"):
+                        with gr.Tab("About", id="about") as last:
                             gr.Markdown(about(models), elem_id="about")
             self.tour = Tour(self.views, self.visit, bases[TOUR[0].pictures_of])
-            self.address = Address(self.visit, self.controls, tabs, ("learn",) if self.learn else ())
-            cards.click(lambda: gr.Tabs(selected="about"), None, tabs, queue=False, **PRIVATE)
-            first.select(lambda: "compare", None, self.visit.tab, **TOLD)
+            self.address = Address(self.visit, self.controls, tabs, ("about", *["learn"] * bool(self.learn)))
+            cards.click(lambda: (gr.Tabs(selected="about"), "about"), None, [tabs, self.visit.tab], **TOLD)
+            for tab in (first, last):
+                tab.select(lambda name=tab.id: name, None, self.visit.tab, **TOLD)
             for file in ("page.js", "values.js"):
                 demo.load(None, js=script(file), **PRIVATE)
             self.wire(*[self.learn.wire(demo, tabs)] if self.learn else [])

@@ -44,10 +44,14 @@ class Wish:
 
 
 class Line:
-    """Who waits, the first of whom is served."""
+    """Who waits, the first of whom is served.
+
+    tell: called with True when somebody joins, and with False when nobody is left: others may give way meanwhile.
+    """
 
     def __init__(self, most: int = limits.WAITING):
         self.most, self.waiting, self.moved = most, [], threading.Condition()
+        self.tell: Callable[[bool], object] = lambda is_busy: None
 
     def served(self, steps: Iterator, is_wanted: Callable[[], bool] = lambda: True) -> Iterator:
         """What `steps` yields, and before that the place in the line; it ends early when it is wanted no longer.
@@ -77,6 +81,7 @@ class Line:
             if len(self.waiting) > self.most:
                 raise Refused("line", f"{self.most} others are waiting here already: try again in a minute.")
             self.waiting.append(ticket)
+            self.tell(True)
 
     def before(self, ticket: object) -> int:
         """How many are served first."""
@@ -86,4 +91,5 @@ class Line:
         with self.moved:
             if ticket in self.waiting:
                 self.waiting.remove(ticket)
+                self.tell(bool(self.waiting))
                 self.moved.notify_all()

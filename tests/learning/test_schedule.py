@@ -10,6 +10,7 @@ import pytest
 
 from qsneg.learning import live, schedule
 from qsneg.learning.order import Bounds, Order
+from qsneg.learning.process import hold, stop_orphan
 from qsneg.learning.run import DONE, FAILED, LEARNING, STOPPED, WAITING, Run, folder_name
 from tests.learning.conftest import until
 
@@ -118,6 +119,35 @@ def test_one_that_does_not_stop_is_ended(make, monkeypatch):
     assert run.state == STOPPED
 
 
+def test_a_training_is_held_while_others_come_first_and_loses_no_minutes(make):
+    plan = make()
+    _, run = plan.order(LONG, "a")
+    until(lambda: run.step("cut") > 3)
+    plan.give_way(True)
+    time.sleep(0.5)  # until the schedule has seen it
+    step, used = run.step("cut"), run.used
+    time.sleep(1)
+    assert run.step("cut") == step and run.used == used and run.state == LEARNING
+    plan.give_way(False)
+    until(lambda: run.step("cut") > step + 3 and run.used > used)
+
+
+def test_a_held_training_can_be_stopped_and_the_next_one_begins_held(make):
+    plan = make()
+    _, run = plan.order(LONG, "a")
+    _, second = plan.order(LONG, "a")
+    until(lambda: run.step("cut") > 3)
+    plan.give_way(True)
+    plan.stop(run)
+    until(lambda: ended(run))
+    assert run.state == STOPPED and run.note.startswith("Resume goes on with CUT")
+    until(lambda: second.state == LEARNING)
+    time.sleep(1)
+    assert second.step("cut") == 0
+    plan.give_way(False)
+    until(lambda: second.step("cut") > 3)
+
+
 def test_minutes_end_a_run_each_method_having_its_part(make):
     plan = make()
     _, run = plan.order(Order("scenes", ("cut", "hdce"), 2000, 1), "a")
@@ -177,20 +207,23 @@ def test_an_app_that_ends_stops_its_runs_and_the_next_one_has_them(make):
     until(lambda: found.state == LEARNING)
 
 
-def test_a_training_that_outlived_its_app_is_stopped_by_the_next(make):
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_training_that_outlived_its_app_is_stopped_by_the_next(make, is_held):
     plan = make()
     folder = plan.folder / folder_name("secret")
     folder.mkdir()
     run = Run(folder, LONG, state=LEARNING, allowed=600)
-    process = subprocess.Popen([*plan.program, *run.next()[1]])  # its app was killed
+    process = subprocess.Popen([*plan.program, *run.next()[1]], start_new_session=True)  # its app was killed
     run.process = process.pid
     run.write()
     until(lambda: run.step("cut") > 3)
+    if is_held:
+        hold(process)
     found = make().find("secret")
     assert found.state == STOPPED and found.note.startswith("The app was started anew. Resume goes on with CUT")
     assert process.wait(10) == 128 + signal.SIGTERM
     found.process = os.getpid()  # another process by now
-    schedule.stop_orphan(found)
+    stop_orphan(found.process, found.folder)
 
 
 def test_only_one_app_works_in_a_folder(make):

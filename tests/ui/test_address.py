@@ -50,6 +50,11 @@ def test_what_makes_no_sense_is_left_out(address):
     assert wanted.selection == chosen()
 
 
+def test_pages_that_do_not_look_inside_have_an_address_too():
+    assert read("?tab=about", FAMILIES, ("about", "learn")).page == "about"
+    assert read("?tab=learn", FAMILIES, ("about",)).page == "compare"
+
+
 def test_what_is_out_of_range_is_for_the_page_to_refuse():
     assert read("?layer=13&mode=near", FAMILIES).selection == chosen(layer=13, mode="near")
     assert Selection().x < 0

@@ -204,6 +204,20 @@ def test_the_address_restores_what_was_looked_at(page, app):
     page.wait_for_selector("#stage-attention .fig.source:has-text('row 8, column 50')", timeout=60000)
 
 
+def test_the_address_holds_the_page_of_the_cards(page, app):
+    page.get_by_role("tab", name="About").click()
+    page.wait_for_function("location.search.includes('tab=about')")
+    page.goto(app + page.evaluate("location.search"))  # a pasted link
+    page.wait_for_selector("#about h1, #about h2", state="visible")
+    page.get_by_role("tab", name="Compare").click()
+    page.wait_for_function("location.search.includes('tab=compare')")
+    page.locator("#to-cards").click()
+    page.wait_for_function("location.search.includes('tab=about')")
+    page.go_back()
+    page.wait_for_selector("#go", state="visible")
+    page.wait_for_function("document.querySelector('[role=tab][aria-selected=true]').innerText == 'Compare'")
+
+
 def test_an_address_of_an_upload_says_so(page, app):
     page.wait_for_timeout(1000)  # what the first page asked at once is answered
     page.goto(f"{app}?family=day2sunset&example=upload&tab=compare")

@@ -98,6 +98,20 @@ def test_whoever_has_the_address_can_stop_and_resume(page):
     assert page.resume(secret, 0, {}, HERE)[page.halt]["visible"] and run.is_moving
 
 
+def test_a_training_is_held_while_somebody_is_served(models, tmp_path):
+    schedule = Schedule(tmp_path / "learn", Bounds())
+    App(models, schedule)
+    steps, others = models.line.served(iter(["translating", 1])), models.line.served(iter(["translating", 1]))
+    assert not schedule.gives_way
+    next(steps), next(others)
+    assert schedule.gives_way
+    steps.close()
+    assert schedule.gives_way  # for the other one
+    others.close()
+    assert not schedule.gives_way
+    schedule.close()
+
+
 @pytest.mark.parametrize("page", [FAKE], indirect=True)
 def test_an_address_without_a_run_is_told(page):
     nobody = page.arrive("", 0)
