@@ -327,6 +327,7 @@ def bench(
     growth: Annotated[bool, typer.Option("--growth", help="instead: batch, size, processes")] = False,
     tiles: Annotated[bool, typer.Option("--tiles", help="instead: one picture, in tiles and whole")] = False,
     against: Annotated[Optional[Path], typer.Option(help="instead: another checkout of qsneg beside this")] = None,
+    checkpointing: Annotated[bool, typer.Option("--checkpointing", help="instead: maps kept, and anew")] = False,
     precision: Annotated[str, typer.Option(help="of qsneg's side: auto, float32 or bfloat16")] = "auto",
 ):
     """Time training steps and translation against a plain float32 version, both in one run."""
@@ -335,7 +336,8 @@ def bench(
 
     settings = size, width, rounds, device, precision
     others = {together.bench_communication: communication, folder_speed.bench_folder: folder,
-              speed_growth.bench_growth: growth, tile_speed.bench_tiles: tiles}  # fmt: skip
+              speed_growth.bench_growth: growth, tile_speed.bench_tiles: tiles,
+              speed_before.bench_checkpointing: checkpointing}  # fmt: skip
     if against:
         speed_before.bench_against(against, *settings)
     elif asked := [measure for measure, is_asked in others.items() if is_asked]:

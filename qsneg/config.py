@@ -279,6 +279,8 @@ class TrainConfig:
     # precision: auto (bfloat16 where the hardware has it), float32 (older name: off) or bfloat16
     graph: bool = False
     # on CUDA: record the step once and replay it, without Python between its kernels
+    gradient_checkpointing: bool = False
+    # compute the generator's inner maps anew in the backward pass: less memory, more time
     workers: int = 0
     # processes that prepare pictures; 0: the training process itself
     log_every: int = 50

@@ -15,6 +15,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from qsneg.layers import BlurDown, BlurUp, InstanceNorm, ReflectPad, at_least_float32
 
@@ -45,7 +46,13 @@ class Generator(nn.Module):
     `resampling` is "blur", or "strided" as in CycleGAN (Zhu et al., ICCV 2017, https://arxiv.org/abs/1703.10593):
     there the convolutions themselves have stride 2, transposed ones on the way up, and blocks begin at index 10.
     Pictures are B×C×H×W in [-1, 1], RGB or of other `channels`, with H and W divisible by 4 and at least 8.
+
+    Where `checkpointing` is set, a pass with gradients keeps one map per outer convolution and block, and computes what
+    lies between anew in the backward pass (gradient checkpointing, Chen et al. 2016, https://arxiv.org/abs/1604.06174):
+    the same numbers from less memory.
     """
+
+    checkpointing = False
 
     def __init__(self, width: int = 64, blocks: int = 9, resampling: str = "blur", channels: int = 3):
         super().__init__()
@@ -114,12 +121,19 @@ class Generator(nn.Module):
 
     def _through(self, x: Tensor, layers: tuple[int, ...], end: int) -> tuple[Tensor, list[Tensor]]:
         """`x` after the first `end` modules, and the outputs of those in `layers`."""
-        features = {}
+        features, start = {}, 0
         for index, module in enumerate(self.model[:end]):
-            x = module(x)
+            if index in layers or index == end - 1 or isinstance(module, PARTS_END):
+                x = self._part(self.model[start : index + 1], x)
+                start = index + 1
             if index in layers:
                 features[index] = x
         return x, [features[l] for l in layers]
+
+    def _part(self, part: nn.Sequential, x: Tensor) -> Tensor:
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(part, x, use_reentrant=False, preserve_rng_state=False)  # nothing in it is drawn
+        return part(x)
 
     def channels(self, layers: tuple[int, ...]) -> list[int]:
         """Channels of the features at `layers`, known before any picture is seen."""
@@ -134,6 +148,9 @@ class Generator(nn.Module):
         return math.prod(
             2 if isinstance(m, BlurDown) else getattr(m, "stride", (1,))[0] for m in self.model[: layer + 1]
         )
+
+
+PARTS_END = (nn.Conv2d, nn.ConvTranspose2d, ResidualBlock)  # of the generator, where gradients are checkpointed
 
 
 class Discriminator(nn.Module):

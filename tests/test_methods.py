@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from qsneg.config import ModelConfig
+from qsneg.config import ModelConfig, trained_methods
 from qsneg.evaluation.speed import plain
 from qsneg.methods import Draws, create
 from tests.conftest import lively
@@ -69,6 +69,35 @@ def test_channels_last_gives_the_same_losses_and_gradients():
         a, ga = step(make(name).double())
         b, gb = step(make(name).double().to(memory_format=torch.channels_last))
         assert_same(a, ga, b, gb)
+
+
+@pytest.mark.parametrize("resampling", ["blur", "strided"])
+@pytest.mark.parametrize("name", trained_methods())
+def test_checkpointed_gradients_are_the_same(name, resampling):
+    """A step whose inner maps are computed anew has the losses and gradients of one that keeps them, bit for bit."""
+    layers = {} if resampling == "blur" else dict(layers=(0, 4, 7, 10, 14), attention_layers=(10, 14))
+    kept, anew = (make(name, resampling=resampling, **layers) for _ in range(2))
+    anew.generator.checkpointing = True
+    (a, ga), (b, gb) = step(kept), step(anew)
+    assert a == b and all(torch.equal(p, q) for group in ga for p, q in zip(ga[group], gb[group]))
+
+
+def test_checkpointing_keeps_less():
+    """What autograd is given to keep of a translation: less than a third; of one without gradients nothing."""
+    generator, x, kept = make("cut").generator, torch.rand(1, 3, 64, 64), {}
+    for generator.checkpointing in (False, True):
+        sizes = {}  # by address: what is kept twice counts once
+
+        def keep(t, sizes=sizes):
+            sizes[t.data_ptr()] = t.numel()
+            return t
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+            generator.translate_with_features(x, (0, 4, 8, 12, 16))
+        kept[generator.checkpointing] = sum(sizes.values())
+    assert kept[True] < kept[False] / 3
+    with torch.no_grad():
+        assert not generator.encode(x, (16,))[0].requires_grad
 
 
 def test_the_discriminator_sees_squares_anywhere_in_the_crop():

@@ -81,6 +81,7 @@ def stepper(
     precision: str = "auto",
     average: Callable = lambda name, grads, parameters: grads,
     batch: int = 1,
+    checkpointing: bool = False,
 ) -> Callable[[], dict]:
     """A function that takes one training step on `batch` fixed random pictures, with gradients that are averaged so."""
     torch.manual_seed(0)
@@ -89,6 +90,7 @@ def stepper(
     method = methods.create(config, methods.Draws(0, device), context).to(device, memory_format=layout)
     if is_plain:
         method = plain(method)
+    method.generator.checkpointing = checkpointing
     groups = method.groups()
     optimisers = {
         k: torch.optim.Adam(v, 2e-4, (0.5, 0.999), fused=device.type in ("cpu", "cuda")) for k, v in groups.items()

@@ -2,6 +2,7 @@
 
     git worktree add ../before HEAD~1
     python -m qsneg bench --against ../before
+    python -m qsneg bench --checkpointing           # steps as they are beside steps with --gradient-checkpointing
 
 Each side is a process of its own, which imports the qsneg of its checkout and takes the same step on the same pictures.
 Quote the ratios: times drift with whatever else the machine does.
@@ -25,15 +26,18 @@ from qsneg import device as devices
 from qsneg.config import ModelConfig
 from qsneg.evaluation.speed import seconds, stepper, translator
 
-name, size, width, place, precision = sys.argv[1:]
+name, size, width, place, precision, *options = sys.argv[1:]
 place = devices.pick(place)
 getattr(devices, "keep_memory", lambda device: None)(place)
 torch.manual_seed(0)
 config = ModelConfig(method="cut" if name == "translation" else name, width=int(width), disc_width=int(width))
 make = translator if name == "translation" else stepper
-run = make(config, int(size), place, False, precision)
+run = make(config, int(size), place, False, precision, **{option: True for option in options})
 for _ in sys.stdin:
-    print(seconds(run, place), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
+    taken = seconds(run, place)
+    is_cuda = place.type == "cuda"
+    most = torch.cuda.max_memory_allocated() if is_cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(taken, most, flush=True)
 """
 
 
@@ -41,6 +45,7 @@ class Side:
     """A checkout's process, which takes a step whenever it is asked."""
 
     def __init__(self, checkout: Path, *settings):
+        """settings: what the worker reads: a method or "translation", side, width, device, precision, options."""
         self.checkout = checkout
         command = [sys.executable, "-c", WORKER, *map(str, settings)]
         pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -92,14 +97,36 @@ def bench_against(
     other = Path(other)
     if not (other / "qsneg" / "evaluation" / "speed.py").is_file():
         raise ValueError(f"'{other}' is no checkout of qsneg that can be measured: make one with `git worktree add`.")
-    place = devices.pick(device)
-    used = devices.precision(place, precision)
-    machine = f"{devices.describe(place)}, {used}, torch {torch.__version__}"
-    print(f"{machine}, {size}×{size}, width {width}, median of {rounds}")
+    used = begin_table(size, width, rounds, device, precision)
     print(f"{'':26}{'there s':>9}{'here s':>9}{'ratio':>8}{'memory':>8}")
     measured = [(f"step, {METHODS[name].title}", name, used) for name in main_methods()]
     measured += [(f"translation, {p}", "translation", p) for p in dict.fromkeys(("float32", used))]
     for label, name, precise in measured:
-        sides = [Side(checkout, name, size, width, place, precise) for checkout in (other.resolve(), HERE)]
-        (there, was), (here, now) = in_turns(sides, rounds)
-        print(f"{label:26}{there:9.3f}{here:9.3f}{here / there:8.2f}{now / was:8.2f}", flush=True)
+        settings = name, size, width, device, precise
+        print_row(label, [Side(checkout, *settings) for checkout in (other.resolve(), HERE)], rounds)
+
+
+def bench_checkpointing(
+    size: int = 256, width: int = 64, rounds: int = 3, device: str = "auto", precision: str = "auto"
+) -> None:
+    """Print the seconds of training steps without and with gradient checkpointing, the ratios of time and memory."""
+    used = begin_table(size, width, rounds, device, precision)
+    print(f"{'':26}{'kept s':>9}{'anew s':>9}{'ratio':>8}{'memory':>8}")
+    for name in main_methods():
+        settings = HERE, name, size, width, device, used
+        print_row(f"step, {METHODS[name].title}", [Side(*settings), Side(*settings, "checkpointing")], rounds)
+
+
+def begin_table(size: int, width: int, rounds: int, device: str, precision: str) -> str:
+    """Say where and how is measured; returns the precision."""
+    place = devices.pick(device)
+    used = devices.precision(place, precision)
+    machine = f"{devices.describe(place)}, {used}, torch {torch.__version__}"
+    print(f"{machine}, {size}×{size}, width {width}, median of {rounds}")
+    return used
+
+
+def print_row(label: str, sides: list[Side], rounds: int) -> None:
+    """Measure two sides in turns; their seconds, and the ratios of the second to the first in time and memory."""
+    (first, was), (second, now) = in_turns(sides, rounds)
+    print(f"{label:26}{first:9.3f}{second:9.3f}{second / first:8.2f}{now / was:8.2f}", flush=True)

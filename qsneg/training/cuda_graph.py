@@ -24,6 +24,8 @@ def why_not(model: ModelConfig, config: TrainConfig, device: torch.device, proce
         return f"Steps are recorded on a CUDA device, not on {device.type}: leave out --graph."
     if processes > 1:
         return "Steps of several processes meet in the middle and are not recorded: leave out --graph."
+    if config.gradient_checkpointing:
+        return "Steps that compute maps anew are not recorded: leave out --graph or --gradient-checkpointing."
     if model.traits.mirrored or config.disc_crop or config.disc_noise or model.gamma_changes:
         return (
             f"Steps of {model.traits.title} with these settings differ from one to the next (mirrored at random, cut "

@@ -69,6 +69,7 @@ class Trainer:
         draws = methods.Draws(self.processes.seed(config.seed), self.device)
         autocast = devices.autocast(self.device, config.autocast)
         method = methods.create(model, draws, autocast, config.disc_noise, config.disc_crop)
+        method.generator.checkpointing = config.gradient_checkpointing
         self.method = method.to(self.device, memory_format=self.layout)
         exported = {name: getattr(self.method, name) for name in PARTS if hasattr(self.method, name)}
         self.exported = torch.nn.ModuleDict(exported)

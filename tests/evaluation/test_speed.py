@@ -27,7 +27,7 @@ def test_the_share_is_that_of_a_product_s_rate():
 
 
 def test_a_checkout_beside_itself():
-    sides = [Side(HERE, "cut", 32, 4, "cpu", "float32") for _ in range(2)]
+    sides = [Side(HERE, "cut", 32, 4, "cpu", "float32", *options) for options in ((), ("checkpointing",))]
     for seconds, memory in in_turns(sides, 1):
         assert 0 < seconds < 60 and memory > 1000
     assert all(side.process.poll() is not None for side in sides)

@@ -60,6 +60,8 @@ def test_steps_that_change_are_not_recorded(tmp_path):
     model, config = build("qs-attn", "small")
     assert cuda_graph.why_not(model, config, cuda) == ""
     assert "CUDA device, not on cpu" in cuda_graph.why_not(model, config, cpu)
+    build_anew = build("cut", "small", gradient_checkpointing=True)
+    assert "--gradient-checkpointing" in cuda_graph.why_not(*build_anew, cuda)
     assert "several processes" in cuda_graph.why_not(model, config, cuda, 2)
     for method, settings in (("fastcut", {}), ("hdce", {}), ("cut", {"disc_crop": 64}), ("cut", {"disc_noise": 0.1})):
         assert "cannot be recorded" in cuda_graph.why_not(*build(method, "small", **settings), cuda)
