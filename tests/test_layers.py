@@ -78,6 +78,8 @@ def test_norms_of_nearly_flat_maps_keep_their_digits(mean, deviation, layout, dt
     truth = centred / (centred.square().mean((2, 3), keepdim=True) + 1e-5).sqrt()
     truth.backward(grad.double())
     assert (y.double() - truth).abs().max() < forward
+    if layout == torch.channels_last and dtype == torch.bfloat16:  # nothing but the last rounding
+        assert (y.double() - truth).abs().max() < 1.02 * (truth.to(dtype) - truth).abs().max() + 1e-4
     assert (x.grad.double() - exact.grad).abs().max() < backward * exact.grad.abs().max()
 
 
