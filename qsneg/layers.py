@@ -46,11 +46,7 @@ class _ChannelsLastNorm(torch.autograd.Function):
         b, c, h, w = x.shape
         x = x.contiguous(memory_format=torch.channels_last)
         if x.dtype in (torch.float16, torch.bfloat16):
-            y, mean, scale = (
-                torch.empty_like(x),
-                x.new_empty(b, c, dtype=torch.float32),
-                x.new_empty(b, c, dtype=torch.float32),
-            )
+            y, (mean, scale) = torch.empty_like(x), x.new_empty(2, b, c, dtype=torch.float32)
             one, none = mean.new_ones(c), mean.new_zeros(c)  # in float32: so are the statistics
             for i in range(b):
                 out = dict(out=y[i : i + 1], save_mean=mean[i], save_invstd=scale[i])
