@@ -62,7 +62,8 @@ def own_row(looked: Looked, selection: Selection) -> Row:
     ring = (Ring(position),)
     panels = [source_panel(looked, grid, said, f"The source, the query at {place}", marks=ring, aim=at)]
     for method, found in looked.found.items():
-        words = f"<b>{spread(found.forces)}</b>; the positive's probability is {number(found.forces.probability)}."
+        words = f"<b>{spread(found.forces)}</b>; the positive's probability is {number(found.forces.probability)}"
+        words += "." if found.forces.giver is None else ", all of them gathered values, as the loss compares them."
         label = f"{title_of(method)}: force on every negative"
         look = dict(marks=marks(found, found.own, scales[method, found.own], position), label=label, words=words)
         panels.append(Panel(method, "forces", looked.source, grid, bar=scales[method, found.own], aim=at, **look))
@@ -128,10 +129,11 @@ def weights_in_words(found: Forces, selection: Selection) -> str:
     return f"{ends}, by a plan of optimal transport."
 
 
-def hardest(at: np.ndarray, force: np.ndarray) -> np.ndarray:
-    """Indices of the hardest negatives, hardest first; of several at one place the hardest."""
-    order = np.argsort(-force, kind="stable")
-    return order[np.sort(np.unique(at[order], axis=0, return_index=True)[1])][:SHOWN]
+def hardest(at: np.ndarray, force: np.ndarray) -> list[np.ndarray]:
+    """Indices of the negatives at each of the hardest places, hardest first; the force of those at one is one."""
+    _, place = np.unique(at, axis=0, return_inverse=True)
+    order = np.argsort(-np.bincount(place.ravel(), force), kind="stable")[:SHOWN]
+    return [sorted(np.flatnonzero(place.ravel() == p), key=lambda i: -force[i]) for p in order]
 
 
 def patch_panels(method: str, looked: Looked, selection: Selection) -> list[Panel]:
@@ -145,18 +147,19 @@ def patch_panels(method: str, looked: Looked, selection: Selection) -> list[Pane
         at = found.at if found.giver is None else found.giver
         shown = tuple(
             Patch(
-                at[i],
-                f"{what}: row {at[i][0]}, column {at[i][1]}, cosine {found.cosine[i]:.2f}, "
-                f"weight {number(found.weight[i])}",
+                at[first],
+                f"{what}: row {at[first][0]}, column {at[first][1]}, cosine {found.cosine[first]:.2f}, weight "
+                f"{number(found.weight[first])}" + f"; with {len(others)} more of this place" * bool(others),
                 looked.source,
                 grid,
-                percent(force[i], 1),
+                percent(force[[first, *others]].sum(), 1),
             )
-            for i in hardest(at, force)
+            for first, *others in hardest(at, force)
         )
-        words = "" if found.giver is None else "The patches that give most to each gathered negative."
+        words = "" if found.giver is None else "The patches that give most to each gathered negative, together."
         if len(groups) > 1:
-            words = "Generated: the nearest patch to each." if kind == "generated" else "In the picture, beside them."
+            words = "Generated: the nearest patch to each; shares as if both kinds were in the loss."
+            words = words if kind == "generated" else "In the picture, beside them."
         panels.append(Panel(method, f"patches-{kind}", patches=shown, words=words))
     return panels
 

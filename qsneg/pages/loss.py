@@ -8,7 +8,7 @@ from qsneg.inspect import Inspection, View, summary
 from qsneg.pages.page import Looked, ViewPage, Words, inspected, source_panel
 from qsneg.pages.selection import Selection
 from qsneg.rendering.colormaps import OUTSIDE, Scaled, linear, percent, title_of
-from qsneg.rendering.rows import Panel, Row, Values
+from qsneg.rendering.rows import Cross, Panel, Row, Values
 
 ASKED = (
     "A dot for each place: bright where the loss is high. In QS-Attn a value is a mean over the anchor's attention "
@@ -42,7 +42,8 @@ class Loss(ViewPage):
         above, below, asked = [source_panel(looked, grid)], [], []
         for method, result in results.items():
             label = f"{title_of(method)}: {units['loss']}"
-            above.append(Panel(method, "loss", looked.source, grid, losses[method], words=words(result), label=label))
+            look = dict(marks=(Cross(worst(result)),), words=words(result), label=label)
+            above.append(Panel(method, "loss", looked.source, grid, losses[method], **look))
             said, label = f"Mean {result.similarity.mean():.2f}.", f"{title_of(method)}: {units['similarity']}"
             below.append(
                 Panel(method, "similarity", looked.result(method), grid, similar[method], words=said, label=label)
@@ -54,7 +55,7 @@ class Loss(ViewPage):
             looked.row(
                 f"Contrastive loss, layer {selection.layer}",
                 f"Of every patch's own feature. One scale for all methods, each under {number} of its own negatives: a "
-                "low loss may also mean easy negatives.",
+                "low loss may also mean easy negatives. The cross marks each method's worst place.",
                 above,
             ),
             looked.row(
@@ -100,13 +101,19 @@ def asked_panel(looked: Looked, method: str, result: Inspection, losses: Scaled,
     return Panel(method, "trained-loss", looked.source, result.grid, marks=marks, **look)
 
 
+def worst(result: Inspection) -> tuple[int, int]:
+    """The position of the highest loss."""
+    return tuple(int(v) for v in np.unravel_index(result.loss.argmax(), result.loss.shape))
+
+
 def words(result: Inspection) -> str:
     """How high the loss is, and how it is spread."""
-    count = len(result.asked)
-    worst = np.argsort(-result.loss, axis=None)[: max(1, result.loss.size // 10)]
-    hard = np.stack(np.unravel_index(worst, result.loss.shape), axis=1)
+    count, (row, column) = len(result.asked), worst(result)
+    tenth = np.argsort(-result.loss, axis=None)[: max(1, result.loss.size // 10)]
+    hard = np.stack(np.unravel_index(tenth, result.loss.shape), axis=1)
     area = summary.concentration(hard, result.grid.shape)[1]
     return (
         f"<b>Mean {result.loss.mean():.2f} nats</b> (a guess among {count} negatives: {np.log(count + 1):.2f}). "
-        f"{percent(summary.SHARE)} of the worst tenth of the patches fit on {percent(area)} of the picture."
+        f"Worst: {result.loss[row, column]:.1f} nats at row {row}, column {column}. {percent(summary.SHARE)} of the "
+        f"worst tenth of the patches fit on {percent(area)} of the picture."
     )

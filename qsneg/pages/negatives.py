@@ -18,7 +18,8 @@ GAMMA = "gamma: how evenly hDCE's weights spread; its training goes from 50 to 1
 BRIGHT = "Bright: the source looks to the network like the query there. Negatives on bright places are pushed hardest."
 CLOSE = (
     "Similarities are those of the query, the translation's feature, to features of the source, and to generated ones. "
-    "For QS-Attn, at layers 12 and 16, in-image negatives are the gathered values of its anchors."
+    "For QS-Attn, at layers 12 and 16, in-image negatives are the gathered values of its anchors; query and positive "
+    "are the place's own features here, where its loss compares gathered ones."
 )
 FLAT = (
     "Open ring: the query. Filled: its positive. Open dots: in-image negatives. Triangles: generated negatives. Move "

@@ -76,10 +76,15 @@ def hexes(values: np.ndarray, name: str) -> list[str]:
     return [f"#{bytes(colour).hex()}" for colour in colours(values, (0, 1), name)]
 
 
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def number(value: float) -> str:
-    """A value for an axis: three digits, without a long tail of zeros."""
-    text = f"{value:.1e}" if value and (abs(value) < 1e-3 or abs(value) >= 1e4) else f"{value:.3g}"
-    return text.replace("-", "−")
+    """A value for an axis: three digits, without a long tail of zeros; far from 1 as 9.2·10⁻⁴."""
+    if value == 0 or 1e-3 <= abs(value) < 1e4 or not np.isfinite(value):
+        return (f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}").replace("-", "−")
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}·10".replace("-", "−") + str(int(exponent)).translate(RAISED)
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -189,4 +194,4 @@ def power(log: float) -> str:
         mantissa = round(10 ** (exponent - np.floor(exponent)))  # 1 to 10
         digit = f"{mantissa}·" if 1 < mantissa < 10 else ""
         exponent = np.floor(exponent) + (mantissa == 10)
-    return f"{digit}10⁻" + f"{abs(exponent):.0f}".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{digit}10" + f"{exponent:.0f}".translate(RAISED)

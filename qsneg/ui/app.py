@@ -123,7 +123,8 @@ class App:
         outputs = list(dict.fromkeys(part for page in every for part in page.outputs))
         places = [page.status.place for page in every]
         wanted = [visit.looking, visit.tab, visit.tour, visit.subject, visit.selection]
-        turned = self.tour.frame.select(self.tour.turned, visit.looking, visit.tour, **TOLD)
+        asked = [visit.looking, visit.subject, visit.selection]
+        turned = self.tour.frame.select(self.tour.turned, asked, [visit.tour, visit.selection], **TOLD)
         restored = self.address.wire([page.stage.change for page in every])
         for event in (turned, *self.compare.wire(restored, *events)):
             made = event.then(self.made, wanted, places, **LINE, **HIDDEN)

@@ -159,7 +159,8 @@ def heat(scaled: Scaled, grid: Grid, is_one_of_many: bool = False) -> str:
 def raw_values(scaled: Scaled, grid: Grid, is_one_of_many: bool) -> str:
     """What a map shows at every cell on the picture, for the browser to tell under the pointer (static/values.js): steps
     between the least and the greatest, two bytes each, or one where there are many; the highest step stands for none."""
-    values, (rows, columns) = grid.cover(np.asarray(scaled.raw, float))[0], grid.visible()
+    rows, columns = grid.visible()
+    values = np.asarray(scaled.raw, float)[rows, columns]
     there = np.isfinite(values)
     low, high = (float(end(values[there], initial=0 if not there.any() else None)) for end in (np.min, np.max))
     kind = np.uint8 if is_one_of_many or values.size > MANY else np.dtype("<u2")
@@ -169,6 +170,7 @@ def raw_values(scaled: Scaled, grid: Grid, is_one_of_many: bool) -> str:
     data = {
         "values": base64.b64encode(steps.astype(kind).tobytes()).decode(),
         "shape": f"{values.shape[0]},{values.shape[1]},{rows.start},{columns.start}",
+        "grid": f"{grid.size[0]},{grid.size[1]},{grid.stride},{grid.margin}",
         "ends": f"{low!r},{high!r}",
         "log": int(scaled.is_log),
         "unit": html.escape(scaled.unit),

@@ -4,9 +4,12 @@ the page that it belongs to. Walking, keyboard and focus are the browser's: see 
 `Visit.tour` says which step is open, from 1; 0: none.
 """
 
+from dataclasses import replace
+
 import gradio as gr
 
 from qsneg.pages import PAGES
+from qsneg.pages.selection import Selection
 from qsneg.pages.tour import TOUR
 from qsneg.pages.tour.step import Step
 from qsneg.rendering.rows import Row
@@ -47,10 +50,13 @@ class Tour:
             self.steps = [TourStep(step, n, views, visit, bases) for n, step in enumerate(TOUR, 1)]
             gr.HTML(foot(), elem_id="tour-foot")
 
-    def turned(self, looking, event: gr.EventData) -> int:
-        """Another step is looked at, or none."""
+    def turned(self, looking, subject, selection, event: gr.EventData) -> tuple[int, Selection | dict]:
+        """Another step is looked at, or none; a page that is opened from one shows the method that was shown there."""
         looking.make()
-        return whole("step", *numbers(event, "step"), 0, len(TOUR))
+        step, left = (whole(name, *numbers(event, name), 0, len(TOUR)) for name in ("step", "left"))
+        preferred = TOUR[left - 1].prefers if left and subject else ()
+        method = next((m for m in preferred if m in subject.methods), selection.method)
+        return step, gr.skip() if method == selection.method else replace(selection, method=method)
 
 
 def frame() -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from qsneg.inspect import forces
 from qsneg.pages import PAGES
-from qsneg.pages.forces import PAPERS
+from qsneg.pages.forces import PAPERS, hardest
 from qsneg.pages.selection import Selection
 from qsneg.rendering.rows import Bubbles, Dots, Givers, Ring, Triangles
 from tests.pages.conftest import METHODS
@@ -50,6 +50,29 @@ def test_every_map_has_the_places_that_the_loss_compares(seen, found):
         np.testing.assert_array_equal(panel.marks[0].positions, want.at)
         np.testing.assert_allclose(panel.marks[0].values, want.force)
         assert len(want.at) == seen[method].config.patches - (method != "negcut")
+
+
+def test_negatives_of_one_place_are_one_tile_and_their_shares_one():
+    at = np.array([[1, 1], [2, 2], [1, 1], [3, 3], [2, 2]])
+    groups = hardest(at, np.array([0.1, 0.2, 0.4, 0.05, 0.25]))
+    assert [list(map(int, group)) for group in groups] == [[2, 0], [4, 1], [3]]
+
+
+def test_the_tiles_of_a_method_hold_what_its_hardest_take(found):
+    """All of one place is on one tile: together they hold at least what the text says of the ten hardest."""
+    selection, looked = found
+    for method in METHODS:
+        tiles = [p for p in PAGE.rows(looked, selection)[3].panels if p.key == method]
+        shares = [float(patch.caption.split("\u202f")[0]) for panel in tiles for patch in panel.patches]
+        assert round(sum(shares)) <= 100 and sorted(shares[:2], reverse=True) == shares[:2]
+        if method != "negcut":  # whose are shares of both kinds together
+            assert sum(shares) > 100 * looked.found[method].forces.hardest - 1
+
+
+def test_gathered_values_are_said_to_be(found):
+    selection, looked = found
+    own = panels(PAGE.rows(looked, selection)[0])
+    assert "gathered values, as the loss compares" in own["qs-attn"].words and "gathered" not in own["cut"].words
 
 
 def test_other_papers_weigh_the_chosen_features(seen, found):

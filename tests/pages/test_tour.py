@@ -119,6 +119,8 @@ def test_who_is_pushed_hardest_under_four_papers(seen):
         found = forces(seen["negcut"], 12, (7, 5), panel.key, selection.patches, 3)
         first = found.at[found.force.argmax()]
         cross = next(mark for mark in panel.marks if isinstance(mark, Cross))
+        most = found.force.max()
+        assert f"{100 * most:.1f}" in panel.words and most <= np.exp(panel.bar.limits[1]) * 1.01  # as the bar has it
         assert tuple(cross.positions) == tuple(first) and f"row {first[0]}, column {first[1]}" in panel.words
     even, *_ = row_of(5, seen, gamma=50)
     forced = [[panel.marks[0].values for panel in r.panels] for r in (row, even)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qsneg.config import METHODS
-from qsneg.rendering.colormaps import MARKERS, by_log, colour_of, decades, linear, marker_of, power, ranked
+from qsneg.rendering.colormaps import MARKERS, by_log, colour_of, decades, linear, marker_of, number, power, ranked
 
 
 def test_decades_end_at_the_largest_value():
@@ -56,6 +56,14 @@ def test_holes_stay_holes():
 ])  # fmt: skip
 def test_values_in_words(value, said):
     assert power(np.log(value)) == said
+
+
+@pytest.mark.parametrize("value, said", [
+    (0, "0"), (0.0311, "0.0311"), (9.2e-4, "9.2·10⁻⁴"), (-3.14e-7, "−3.1·10⁻⁷"), (123456, "1.2·10⁵"),
+    (9999.4, "9999"), (1234.4, "1234"), (999.7, "1000"), (-0.5, "−0.5"),
+])  # fmt: skip
+def test_numbers_in_words(value, said):
+    assert number(value) == said
 
 
 def test_values_too_small_for_numbers_in_words():

@@ -1,11 +1,15 @@
 """The pages beside Compare, in a browser."""
 
+import itertools
+import random
 import re
 import zipfile
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from qsneg.inspect.features import Grid
 
 PAGES = {
     "anchors": "Anchors",
@@ -165,6 +169,15 @@ def test_values_are_told_under_the_pointer(page):
     at = box["x"] + box["width"] * (20.5 / 65), box["y"] + box["height"] * (10.5 / 65)
     page.mouse.move(*at)
     value = told.locator("b").inner_text()
+    stack = page.locator("#stage-what-if .fig.cut .aim").first.bounding_box()
+    grid = Grid(12, (64, 64), (256, 256), 4, 0)
+    for x, y in itertools.pairwise(random.Random(0).choices(range(256), k=60) + [0, 0, 255, 255, 0]):
+        for part in (0.2, 0.8):  # wherever on a pixel: what is told is what a click there chooses
+            place = (stack[c] + (v + part) / 256 * stack[s] for c, s, v in (("x", "width", x), ("y", "height", y)))
+            page.mouse.move(*place)
+            row, column = grid.position(x, y)
+            assert told.inner_text().startswith(f"row {row}, column {column}: "), (x, y, part)
+    page.mouse.move(*at)
     page.mouse.click(*at)
     page.wait_for_selector(f"#stage-what-if .fig.cut .words:has-text('At the chosen patch {value} nats')")
 
@@ -207,6 +220,7 @@ def test_the_address_restores_what_was_looked_at(page, app):
 def test_the_address_holds_the_page_of_the_cards(page, app):
     page.get_by_role("tab", name="About").click()
     page.wait_for_function("location.search.includes('tab=about')")
+    page.wait_for_timeout(1000)  # what the page asked is answered
     page.goto(app + page.evaluate("location.search"))  # a pasted link
     page.wait_for_selector("#about h1, #about h2", state="visible")
     page.get_by_role("tab", name="Compare").click()

@@ -79,6 +79,7 @@ def test_a_patch_chosen_in_the_tour_is_that_of_the_pages(page):
     page.wait_for_selector("#tour", state="hidden")
     page.wait_for_selector("#stage-negatives .fig.cut .stack", timeout=40000)
     query_is(page, "negatives", 48, 16)
+    page.wait_for_selector('#stage-negatives .note:has-text("NEGCUT\'s features")')  # as the tour showed them
     assert page.evaluate("document.activeElement.innerText") == "Negatives"
     page.locator("#to-tour").click()
     at_step(page, 1)

@@ -6,11 +6,12 @@ import qsneg.pages.controls as controls
 from qsneg.inspect import WEIGHTINGS, Inspection, View, attended
 from qsneg.pages import choices, forces
 from qsneg.pages.attention import row_words
+from qsneg.pages.loss import scaled, worst
 from qsneg.pages.negatives import GAMMA
 from qsneg.pages.page import Looked, inspected
 from qsneg.pages.selection import Selection
 from qsneg.pages.tour.step import SIDE, Step
-from qsneg.rendering.colormaps import RANKS, by_log, decades, linear, percent, title_of
+from qsneg.rendering.colormaps import RANKS, by_log, decades, percent, title_of
 from qsneg.rendering.rows import Bubbles, Cross, Panel, Patch, Ring, Row
 
 
@@ -85,18 +86,18 @@ class Pushed(Step):
             first = found.at[found.force.argmax()]
             what = "the nearest patch to a generated one is at" if name == "negcut" else "at"
             words = (
-                f"<b>Hardest: {what} row {first[0]}, column {first[1]}</b>. It takes "
-                f"{percent(found.force.max() / found.force.sum(), 1)} of all force, the ten hardest "
+                f"<b>Hardest: {what} row {first[0]}, column {first[1]}</b>, with {percent(found.force.max(), 1)} of "
+                f"the query's gradient. All take {percent(found.force.sum(), 1)}, and of that the ten hardest "
                 f"{percent(found.hardest)}."
             )
             marks = Bubbles(found.at, found.force, scales[name], name == "negcut"), Cross(first), Ring(position)
             look = dict(marks=marks, bar=scales[name], words=words, label=f"Force on every negative, {title_of(name)}")
             panels.append(Panel(name, "forces", looked.source, **look, **common))
         note = (
-            "A negative is hard where it resembles the query: the more it does, the harder it is pushed away, large "
-            f"and bright here, hardest at the cross. Four papers weigh {title_of(method)}'s features for the ringed "
-            "patch: all alike (CUT), more what resembles the positive (hDCE), by transport (MoNCE), or with "
-            "generated rivals (NEGCUT)."
+            "A negative is hard where it resembles the query: the more it does, the harder it is pushed away. Bright "
+            "ones take much of the query's gradient, large ones much of their map's. Four papers weigh "
+            f"{title_of(method)}'s features for the ringed patch: all alike (CUT), more what resembles the positive "
+            "(hDCE), by transport (MoNCE), or with generated rivals (NEGCUT)."
         )
         return self.row(looked, note, panels)
 
@@ -105,7 +106,7 @@ class Lost(Step):
     """Where a translation lost what the source shows."""
 
     name, title, leads = "tour-6", "Where content was lost", "loss"
-    hint = "Click a cross, then walk back with the left arrow: the other steps are about that patch now."
+    hint = "Click a cross, then go back through the dots below: the other steps are about that patch now."
     needs_heads = True
 
     def find(self, view: View, selection: Selection) -> Inspection:
@@ -113,17 +114,16 @@ class Lost(Step):
 
     def rows(self, looked: Looked, selection: Selection) -> list[Row]:
         position, common = self.place(looked, selection)
-        scales = linear({m: f.loss for m, f in looked.found.items()}, "contrastive loss, nats", (0.0, None))
-        panels = []
+        scales, panels = scaled(looked.found, "contrastive loss, nats")[0], []
         for method, found in looked.found.items():
-            worst = tuple(int(v) for v in np.unravel_index(found.loss.argmax(), found.loss.shape))
+            at = worst(found)
             pair = [("source", looked.source), ("translation", looked.result(method))]
-            patches = tuple(Patch(worst, f"The worst place, {w}", p, common["grid"], w, SIDE) for w, p in pair)
+            patches = tuple(Patch(at, f"The worst place, {w}", p, common["grid"], w, SIDE) for w, p in pair)
             words = (
-                f"<b>Worst at row {worst[0]}, column {worst[1]}</b>: {found.loss[worst]:.1f} nats; the mean is "
+                f"<b>Worst at row {at[0]}, column {at[1]}</b>: {found.loss[at]:.1f} nats; the mean is "
                 f"{found.loss.mean():.2f}, a guess {np.log(len(found.asked) + 1):.1f}."
             )
-            look = dict(marks=(Cross(worst), Ring(position)), patches=patches, words=words)
+            look = dict(marks=(Cross(at), Ring(position)), patches=patches, words=words)
             label = f"{title_of(method)}: loss of every patch"
             panels.append(Panel(method, "loss", looked.source, map=scales[method], label=label, **look, **common))
         note = (

@@ -88,9 +88,9 @@ class AtRandom(Step):
             f"tenth holds {percent(most)} of all loss. Mean {losses.mean():.2f} nats."
         )
         note = (
-            f"CUT asks its loss at places drawn at random, {count} of {found.loss.size:,}; a dot is bright where the "
-            "answer is wrong or in doubt. The dark ones say nothing: their patch is nearest to its own place already, "
-            "and a training step learns next to nothing there."
+            f"{title_of(method)} asks its loss at places drawn at random, {count} of {found.loss.size:,}; a dot is "
+            "bright where the answer is wrong or in doubt. The dark ones say nothing: their patch is nearest to its "
+            "own place already, and a training step learns next to nothing there."
         )
         return self.row(looked, note, [Panel(method, "asked", looked.source, **look, **common), Panel("", words=words)])
 

@@ -35,10 +35,10 @@ const show = (step) => {
   else if (document.activeElement.disabled || document.activeElement === document.body) part(".next").focus();
   tell();
 };
-const go = (step) => {
+const go = (step, left = 0) => {  // left: the step from which its page is opened
   if (step === now || step < 0 || step > last) return;
   show(step);
-  trigger("select", {step});
+  trigger("select", {step, left});
 };
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.("button");
@@ -51,7 +51,7 @@ document.addEventListener("click", (event) => {
   else if (button.matches(".next")) go(now === last ? 0 : now + 1);
   else if (button.matches(".leads")) {
     const title = part(`.dots [data-step="${now}"]`).dataset.page;
-    go(0);
+    go(0, now);
     const tab = [...document.querySelectorAll("#pages [role=tab]")].find((e) => e.innerText.trim() === title);
     tab?.focus();
     tab?.click();

@@ -22,11 +22,14 @@
     return `${sign}${(10 ** (power - whole)).toFixed(1)}·10⁻${raised}`;
   };
   const words = (image, event) => {
-    const box = image.getBoundingClientRect(), {shape, ends, unit, log} = image.dataset;
-    const [rows, columns, top, left] = shape.split(",").map(Number), [low, high] = ends.split(",").map(Number);
-    const clamp = (v, most) => Math.min(Math.max(Math.floor(v), 0), most - 1);
-    const row = clamp((event.clientY - box.top) / box.height * rows, rows);
-    const column = clamp((event.clientX - box.left) / box.width * columns, columns);
+    const box = image.closest(".stack").getBoundingClientRect(), {shape, grid, ends, unit, log} = image.dataset;
+    const [[rows, columns, top, left], [width, height, stride, margin], [low, high]] = [shape, grid, ends].map((v) => v.split(",").map(Number));
+    const at = (share, side, first, count) => {  // the place that a click there chooses, as Grid.position has it
+      const pixel = Math.min(Math.max(Math.floor(share * side), 0), side - 1);
+      return Math.min(Math.ceil((pixel + margin) / stride - 0.5) - first, count - 1);
+    };
+    const row = at((event.clientY - box.top) / box.height, height, top, rows);
+    const column = at((event.clientX - box.left) / box.width, width, left, columns);
     const all = steps(image), most = (all instanceof Uint16Array ? 65535 : 255) - 1, step = all[row * columns + column];
     const place = `row ${row + top}, column ${column + left}`;
     if (step > most) return `${place}: not looked at`;
