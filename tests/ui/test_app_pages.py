@@ -27,6 +27,11 @@ def turn_to(page, name: str) -> None:
     page.wait_for_selector(f"#stage-{name} .fig.cut .stack", timeout=40000)
 
 
+def calm(page) -> None:
+    """Wait until what the page has asked is answered: who leaves before is told so on the console."""
+    page.wait_for_timeout(1500)
+
+
 def query_is(page, name: str, row: int, column: int) -> None:
     """Wait until a page says that its query is there, in its words and in its fields."""
     page.wait_for_selector(f"#stage-{name} .fig.source:has-text('row {row}, column {column}')", timeout=15000)
@@ -220,20 +225,21 @@ def test_the_address_restores_what_was_looked_at(page, app):
 def test_the_address_holds_the_page_of_the_cards(page, app):
     page.get_by_role("tab", name="About").click()
     page.wait_for_function("location.search.includes('tab=about')")
-    page.wait_for_timeout(1000)  # what the page asked is answered
+    calm(page)
     page.goto(app + page.evaluate("location.search"))  # a pasted link
     page.wait_for_selector("#about h1, #about h2", state="visible")
     page.get_by_role("tab", name="Compare").click()
     page.wait_for_function("location.search.includes('tab=compare')")
     page.locator("#to-cards").click()
     page.wait_for_function("location.search.includes('tab=about')")
+    calm(page)
     page.go_back()
     page.wait_for_selector("#go", state="visible")
     page.wait_for_function("document.querySelector('[role=tab][aria-selected=true]').innerText == 'Compare'")
 
 
 def test_an_address_of_an_upload_says_so(page, app):
-    page.wait_for_timeout(1000)  # what the first page asked at once is answered
+    calm(page)
     page.goto(f"{app}?family=day2sunset&example=upload&tab=compare")
     page.wait_for_function("location.search.includes('example=') && !document.querySelector('#stop')?.offsetParent")
     page.wait_for_selector(".summary:has-text('256 × 256')")
@@ -344,6 +350,7 @@ def test_figures_stand_under_every_translation(page):
 
 def test_phone_pages_do_not_overflow(page):
     page.set_viewport_size({"width": 390, "height": 844})
+    calm(page)
     page.reload()
     page.wait_for_selector(".card.negcut img")
     for name in PAGES:

@@ -6,12 +6,12 @@ import qsneg.pages.controls as controls
 from qsneg.inspect import WEIGHTINGS, Inspection, View, attended
 from qsneg.pages import choices, forces
 from qsneg.pages.attention import row_words
-from qsneg.pages.loss import scaled, worst
+from qsneg.pages.loss import worst
 from qsneg.pages.negatives import GAMMA
 from qsneg.pages.page import Looked, inspected
 from qsneg.pages.selection import Selection
 from qsneg.pages.tour.step import SIDE, Step
-from qsneg.rendering.colormaps import RANKS, by_log, decades, percent, title_of
+from qsneg.rendering.colormaps import RANKS, by_log, decades, linear, percent, title_of
 from qsneg.rendering.rows import Bubbles, Cross, Panel, Patch, Ring, Row
 
 
@@ -114,7 +114,8 @@ class Lost(Step):
 
     def rows(self, looked: Looked, selection: Selection) -> list[Row]:
         position, common = self.place(looked, selection)
-        scales, panels = scaled(looked.found, "contrastive loss, nats")[0], []
+        scales = linear({m: f.loss for m, f in looked.found.items()}, "contrastive loss, nats", (0.0, None))
+        panels = []
         for method, found in looked.found.items():
             at = worst(found)
             pair = [("source", looked.source), ("translation", looked.result(method))]
