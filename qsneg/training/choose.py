@@ -16,10 +16,10 @@ from tqdm import tqdm
 from qsneg.filesystem import whole
 from qsneg.training.lock import alone
 from qsneg.training.records import kept
-from qsneg.training.resuming import resume
+from qsneg.training.resuming import WEIGHTS, resume
 from qsneg.training.validation import HINT, Validation
 from qsneg.translate import Translator
-from qsneg.weights import load, save
+from qsneg.weights import load, read_metadata, save
 
 
 def choose(run: Path | str, device: str = "auto", progress: bool = True) -> list[dict]:
@@ -29,6 +29,8 @@ def choose(run: Path | str, device: str = "auto", progress: bool = True) -> list
         ValueError: one sentence, if there is no run, nothing was kept, or there are no validation pictures.
     """
     trainer = resume(run, device=device)
+    if (exported := trainer.out / WEIGHTS).is_file():
+        trainer.machine = read_metadata(exported)[1].get("machine", trainer.machine)  # where it was trained
     validation = Validation(trainer.config.data)
     if not validation.words:
         raise ValueError(HINT)

@@ -65,7 +65,7 @@ class Trainer:
         if config.graph and (reason := cuda_graph.why_not(model, config, self.device, self.processes.size)):
             raise ValueError(reason)
         torch.manual_seed(config.seed)
-        self.layout = devices.layout(self.device)
+        self.machine, self.layout = devices.machine(self.device), devices.layout(self.device)
         draws = methods.Draws(self.processes.seed(config.seed), self.device)
         autocast = devices.autocast(self.device, config.autocast)
         method = methods.create(model, draws, autocast, config.disc_noise, config.disc_crop)
@@ -203,7 +203,7 @@ class Trainer:
             "batch": self.config.batch,
             "processes": self.processes.size,
             "minutes": round(self.seconds / 60, 1),
-            "machine": devices.machine(self.device),
+            "machine": self.machine,
             "torch": torch.__version__,
             "averaged": list(self.exported),
             "train_config": config,

@@ -23,11 +23,13 @@ def test_the_best_of_what_was_kept_is_chosen(tmp_path, monkeypatch):
     trainer.run(progress=False)
     figures = iter((0.3, 0.1, 0.2, 0.4, 0.3, 0.1, 0.2, 0.05))
     monkeypatch.setattr(Validation, "measure", lambda self, translate: {"val_swd": next(figures)})
+    monkeypatch.setattr("qsneg.device.machine", lambda device: "another machine")  # that did not train
     said = run("choose", tmp_path / "run", "--device", "cpu").out
     assert "step 2: val_swd 0.1" in said
     best, last = tmp_path / "run" / "best.safetensors", tmp_path / "run" / "model.safetensors"
     for path in (best, last):
         card = read_metadata(path)[1]
+        assert card["machine"] == trainer.machine
         assert (card["best"]["step"], card["last"]["step"]) == (2, 4) and "2 pictures of valA" in card["validation"]
     kept = load(tmp_path / "run" / "kept" / "0000002.safetensors").generator.state_dict()
     assert all(torch.equal(value, kept[name]) for name, value in load(best).generator.state_dict().items())
