@@ -84,7 +84,7 @@ class Verdict:
         if counts is None:
             return f"{text}."
         better, of = counts
-        sure = "so is it mostly" if better >= 0.9 * of else "often" if better >= 0.65 * of else "by no means always"
+        sure = "nearly always" if better >= 0.9 * of else "often" if better >= 0.65 * of else "about as often as not"
         if better <= 0.35 * of:
             sure = "here it is an exception"
         return f"{text}. On the family's test pictures it is ahead on {better} of {of}: {sure}."
