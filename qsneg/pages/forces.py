@@ -18,6 +18,10 @@ from qsneg.rendering.colormaps import RANKS, Scaled, decades, number, percent, t
 from qsneg.rendering.rows import Bubbles, Panel, Patch, Ring, Row
 
 SHOWN = 10  # patches, the hardest
+GROUPS = {
+    "generated": "Generated: the nearest patch to each; shares as if both kinds were in the loss.",
+    "in-image": "In the picture, beside them.",
+}
 PAPERS = "How would other papers have weighted these?"
 SHAPES = "Dots are negatives in the picture; open triangles the nearest patches to generated ones, together where several share one."  # noqa: E501
 
@@ -158,8 +162,7 @@ def patch_panels(method: str, looked: Looked, selection: Selection) -> list[Pane
         )
         words = "" if found.giver is None else "The patches that give most to each gathered negative, together."
         if len(groups) > 1:
-            words = "Generated: the nearest patch to each; shares as if both kinds were in the loss."
-            words = words if kind == "generated" else "In the picture, beside them."
+            words = GROUPS[kind]
         panels.append(Panel(method, f"patches-{kind}", patches=shown, words=words))
     return panels
 

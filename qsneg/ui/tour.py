@@ -54,9 +54,8 @@ class Tour:
         """Another step is looked at, or none; a page that is opened from one shows the method that was shown there."""
         looking.make()
         step, left = (whole(name, *numbers(event, name), 0, len(TOUR)) for name in ("step", "left"))
-        preferred = TOUR[left - 1].prefers if left and subject else ()
-        method = next((m for m in preferred if m in subject.methods), selection.method)
-        return step, gr.skip() if method == selection.method else replace(selection, method=method)
+        method = TOUR[left - 1].preferred(subject.methods) if left and subject else None
+        return step, replace(selection, method=method) if method else gr.skip()
 
 
 def frame() -> str:

@@ -1,5 +1,7 @@
 """What a step of the tour is: a page without a tab of its own, that draws one row."""
 
+from collections.abc import Iterable
+
 from qsneg.inspect import View
 from qsneg.pages.page import Looked, ViewPage
 from qsneg.pages.selection import Selection
@@ -26,8 +28,12 @@ class Step(ViewPage):
         able, absent = super().split(seen, selection)
         if not self.prefers:
             return able, absent
-        method = next((m for m in self.prefers if m in able), next(iter(able)))
+        method = self.preferred(able) or next(iter(able))
         return {method: able[method]}, {}
+
+    def preferred(self, methods: Iterable[str]) -> str | None:
+        """The first that it prefers of some methods; None where none of them is there."""
+        return next((m for m in self.prefers if m in methods), None)
 
     def row(self, looked: Looked, note: str, panels: list[Panel]) -> list[Row]:
         """What the step draws; where no method is there that it prefers, it says whose features it reads."""
