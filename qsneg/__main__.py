@@ -178,11 +178,12 @@ def miniature(
     precision: Annotated[str, typer.Option(help="of training: auto, float32 or bfloat16; else float32")] = "auto",
     data: Annotated[str, typer.Option(help="horse2zebra-drawn, or a folder such as data/cityscapes")] = DRAWN,
     only: Annotated[Optional[list[str]], typer.Option(help="a method of the table; may be repeated")] = None,
+    again: Annotated[Optional[list[str]], typer.Option(help="a method with one seed more; may be repeated")] = None,
 ):
     """The papers' comparison in miniature: train all methods on one set at equal budget, and evaluate them."""
     from qsneg.evaluation.comparison import miniature
 
-    miniature(out, steps, seeds, preset, count, inception, None, device, True, precision, data, only)
+    miniature(out, steps, seeds, preset, count, inception, None, device, True, precision, data, only, again)
     print((out / "miniature.md").read_text())
 
 

@@ -1,7 +1,7 @@
 """The papers' comparison in miniature: all methods at equal budget, on horse2zebra-drawn or a folder.
 
     python -m qsneg miniature --out miniature                     # every method × 3 seeds × 3,000 steps: hours on a CPU
-    python -m qsneg miniature --data data/cityscapes --steps 6000 --seeds 1 --out street     # label maps → photographs
+    python -m qsneg miniature --data data/cityscapes --steps 6000 --seeds 1 --again CUT --out street    # label maps
     python -m qsneg miniature --out miniature --preset debug --steps 4 --seeds 1 --count 8     # to see that it runs
 
 Trains what is not yet trained, each run a folder under runs/: one that is finished is skipped, one that was stopped
@@ -208,6 +208,7 @@ def miniature(
     precision: str = "auto",
     data: str = DRAWN,
     methods: list[str] | None = None,
+    again: list[str] | None = None,
 ) -> dict:
     """Train what is missing, evaluate everything, write the comparison into `out`; returns what is in the JSON.
 
@@ -219,6 +220,7 @@ def miniature(
         precision: of training; translations that are measured are in float32, with their margin.
         data: horse2zebra-drawn, or a folder with trainA, trainB, testA and testB.
         methods: names of `variants`; None: all.
+        again: those of them that have one seed more than the others; None: none.
 
     Raises:
         ValueError, FileNotFoundError: if a setting cannot be used or `out` holds runs with other settings.
@@ -226,7 +228,11 @@ def miniature(
     if seeds < 1:
         raise ValueError(f"The number of seeds must be at least 1, not {seeds}.")
     names, settings = chosen(methods), (preset, device, precision, data)
-    plan = [(name, seed, *configure(name, steps, seed, *settings)) for seed in range(seeds) for name in names]
+    again = list(chosen(again or []))
+    if missing := [name for name in again if name not in names]:
+        raise ValueError(f"'{missing[0]}' is to have one seed more, but is not compared: name it with --only, too.")
+    runs = [(name, seed) for seed in range(seeds + 1) for name in (names if seed < seeds else again)]
+    plan = [(name, seed, *configure(name, steps, seed, *settings)) for name, seed in runs]
     out = output_folder(out)
     keep_memory(pick(device))
     for name, seed, model, config in plan:  # before the long part
@@ -239,7 +245,14 @@ def miniature(
             print(f"{name}, seed {seed} ({number} of {len(plan)})", flush=True)
         paths[name, seed] = finish(run_folder(out, name, seed), model, config, progress)
     kind = {"data": Path(data).name, "preset": preset or default_preset(data), "methods": list(names)}
-    table = {**kind, "steps": steps, "seeds": seeds, "pictures": evaluation.pictures, "notes": evaluation.notes}
+    table = {
+        **kind,
+        "steps": steps,
+        "seeds": seeds,
+        "again": again,
+        "pictures": evaluation.pictures,
+        "notes": evaluation.notes,
+    }
     table |= measured(evaluation, paths, device)
     table |= dict(zip(("published", "published_source"), published(data, evaluation.judge is not None)))
     report.write({"miniature.json": table, "miniature.md": markdown(table), **drawn(table, evaluation)}, out)
@@ -291,13 +304,14 @@ def markdown(table: dict) -> str:
     for row in rows:
         row["note"] = ", ".join(f"{k} {v}" for k, v in table["published"].get(row["name"], {}).items()) or "–"
     lines = markdown_table(rows, ("method", "runs", "published FID" if table["data"] == DRAWN else "published"))
+    seeds = f"{table['seeds']} seed(s)" + (f" ({', '.join(table['again'])}: one more)" if table["again"] else "")
     stages = {tuple(row["stages"]) for row in table["runs"]}
     budget = "".join(f" (a stage to {step}, the next from there)" for step in stages.pop())
     if stages:
         budget = " (their stages differ)"
     return "\n".join([
         f"# The papers' comparison in miniature, on {table['data']}", "",
-        f"Every method: {table['steps']} steps{budget}, preset `{table['preset']}`, {table['seeds']} seed(s); mean ± "
+        f"Every method: {table['steps']} steps{budget}, preset `{table['preset']}`, {seeds}; mean ± "
         "standard deviation over seeds. Shipped models are single, longer runs.", "", lines, "",
         "↓: lower is better, ↑: higher is better; the others are best near the true counterpart.", "",
         *legend(rows), "", table["published_source"], "", *(f"- {note}" for note in table["notes"]), "",

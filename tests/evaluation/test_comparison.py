@@ -62,6 +62,15 @@ def test_all_of_it_twice(small, monkeypatch):
         go(small, steps=1)
 
 
+def test_one_method_with_one_seed_more(small):
+    table = go(small, seeds=1, again=["CUT"])
+    assert [(r["method"], r["seed"]) for r in table["runs"]] == [("CUT", 0), ("QS-Attn local+global", 0), ("CUT", 1)]
+    text = (small / "miniature.md").read_text()
+    cut, other = (next(l for l in text.splitlines() if l.startswith(f"| {name} |")) for name in comparison.variants())
+    assert "2 × 2 steps" in cut and " ± " in cut and "1 × 2 steps" in other and " ± " not in other
+    assert "1 seed(s) (CUT: one more)" in text
+
+
 def test_a_larger_budget_later(small):
     assert [r["stages"] for r in go(small, seeds=1)["runs"]] == [[], []]
     assert "Every method: 2 steps, preset" in (small / "miniature.md").read_text()
@@ -121,7 +130,13 @@ def test_spread():
 
 @pytest.mark.parametrize(
     "settings, message",
-    [(dict(seeds=0), "number of seeds"), (dict(steps=0), "number of steps"), (dict(preset="no"), "Unknown preset")],
+    [
+        (dict(seeds=0), "number of seeds"),
+        (dict(steps=0), "number of steps"),
+        (dict(preset="no"), "Unknown preset"),
+        (dict(again=["No"]), "no method 'No'"),
+        (dict(again=["CUT"], methods=["QS-Attn local+global"]), "name it with --only"),
+    ],
 )
 def test_one_sentence_each(small, settings, message):
     with pytest.raises(ValueError, match=message):
