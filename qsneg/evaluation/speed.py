@@ -11,7 +11,6 @@ time they are needed (an encoder pass for the sources; in NEGCUT passes of their
 negative generator). Quote the ratios: times drift with whatever else the machine does.
 """
 
-import multiprocessing
 import statistics
 import sys
 import time
@@ -26,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from qsneg import attention, methods
 from qsneg import device as devices
 from qsneg.config import METHODS, ModelConfig, main_methods
+from qsneg.evaluation import side_process
 from qsneg.image_io import to_image
 from qsneg.inspect import observe, query
 from qsneg.layers import InstanceNorm
@@ -235,13 +235,11 @@ def bench_entropy(width: int = 32, device: str = "auto", sizes: tuple[int, ...] 
     """Print time and peak memory, beyond the features, of one layer's entropies at several picture sizes."""
     print(f"\nentropies of one map of layers 12 or 16, width {width}: seconds, peak MB beyond the features")
     print(f"{'pixels':>10}{'positions':>11}" + "".join(f"{mode:>22}" for mode in ("global", "local")))
-    context = multiprocessing.get_context("spawn")
     for size in sizes:
         row = f"{size:>10}{(size // 4) ** 2:>11}"
         for mode in ("global", "local"):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=entropy_cost, args=(size, mode, width, device, theirs))
-            process.start()
+            ours, theirs = side_process.CONTEXT.Pipe()
+            process = side_process.start(entropy_cost, size, mode, width, device, theirs)
             theirs.close()  # so that a child that fails is noticed
             taken, peak = ours.recv()
             process.join()

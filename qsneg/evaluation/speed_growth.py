@@ -5,13 +5,13 @@
 Each table is one run; the first row of each is the same case. Processes share the machine's cores evenly.
 """
 
-import multiprocessing
 import time
 
 import torch
 
 from qsneg import device as devices
 from qsneg.config import ModelConfig
+from qsneg.evaluation.side_process import CONTEXT, start
 from qsneg.evaluation.speed import compare, stepper, translator
 
 
@@ -52,12 +52,9 @@ def in_processes(
     kind: str, count: int, threads: int, config: ModelConfig, size: int, precision: str, rounds: int
 ) -> float:
     """Pictures per second of several processes together, each on its share of the cores."""
-    context = multiprocessing.get_context("spawn")
-    ready, pipes = context.Barrier(count), [context.Pipe() for _ in range(count)]
+    ready, pipes = CONTEXT.Barrier(count), [CONTEXT.Pipe() for _ in range(count)]
     settings = kind, threads, config, size, precision, rounds, ready
-    workers = [context.Process(target=work, args=(*settings, theirs)) for _, theirs in pipes]
-    for worker in workers:
-        worker.start()
+    workers = [start(work, *settings, theirs) for _, theirs in pipes]
     for _, theirs in pipes:
         theirs.close()  # so that a child that fails is noticed
     taken = [ours.recv() for ours, _ in pipes]
@@ -75,7 +72,7 @@ def work(kind: str, threads: int, config: ModelConfig, size: int, precision: str
     run = make(config, size, place, False, precision)
     run()
     ready.wait()
-    start = time.perf_counter()
+    began = time.perf_counter()
     for _ in range(rounds):
         run()
-    pipe.send(time.perf_counter() - start)
+    pipe.send(time.perf_counter() - began)

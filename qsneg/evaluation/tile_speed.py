@@ -8,7 +8,6 @@ the picture in one piece, where that fits in memory: time, the most memory that 
 """
 
 import copy
-import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from qsneg import device as devices
 from qsneg.bulk.tiles import TILE, Fixed, Passes, Picture, translate_in_tiles
 from qsneg.config import ModelConfig
 from qsneg.data import drawn_scenes
+from qsneg.evaluation import side_process
 from qsneg.evaluation.speed import resident
 from qsneg.image_io import to_bytes, to_tensor
 from qsneg.layers import InstanceNorm
@@ -117,7 +117,7 @@ def bench_tiles(
         f"{devices.describe(device)}, {precision}, {model(width)[0]}, {size}×{size} pixels, torch {torch.__version__}"
     )
     print(f"{'':42}{'seconds':>9}{'peak GB':>9}{'levels off':>12}{'most':>6}{'step at edges':>15}")
-    whole, spawn = None, multiprocessing.get_context("spawn")
+    whole = None
     with tempfile.TemporaryDirectory() as folder:
         for number, way in enumerate(WAYS):
             try:
@@ -127,9 +127,7 @@ def bench_tiles(
                 print(f"{way:42}does not fit in memory")
                 continue
             out = Path(folder) / f"{number}.npz"
-            worker = spawn.Process(target=measured, args=(way, size, width, str(device), precision, str(out)))
-            worker.start()
-            worker.join()
+            side_process.start(measured, way, size, width, str(device), precision, str(out)).join()
             if not out.is_file():
                 print(f"{way:42}failed")
                 continue
