@@ -22,6 +22,7 @@ from qsneg.rendering.markdown import table
 from qsneg.rendering.sample_pictures import showable
 from qsneg.rendering.sheets import INK, grid
 from qsneg.training.commands import command, stages
+from qsneg.training.resuming import in_order
 from qsneg.translate import Translator, load
 
 WORST, WORST_OF = 3, 24  # cases shown, of so many pictures
@@ -67,8 +68,7 @@ def curves(target: Path, methods: list[str]) -> Figure:
 
 def machines(card: dict) -> str:
     """On what it was trained; where a stage went on elsewhere, in their order."""
-    known = [stage["machine"] for stage in card.get("stages", []) if "machine" in stage] + [card["machine"]]
-    return ", then ".join(name for name, _ in groupby(known))
+    return in_order([stage["machine"] for stage in card.get("stages", []) if stage.get("machine")] + [card["machine"]])
 
 
 def family_card(target: Path, found: dict[str, tuple[ModelConfig, dict]]) -> str:

@@ -8,6 +8,7 @@ and the card says at which step. `metrics.jsonl` and `film` go on where they are
 """
 
 import dataclasses
+from itertools import groupby
 from pathlib import Path
 
 from qsneg.config import LOSS_WEIGHTS, ModelConfig, TrainConfig
@@ -17,6 +18,7 @@ from qsneg.training.trainer import Trainer, portable
 from qsneg.weights import PARTS, Weights, load
 
 WEIGHTS = "model.safetensors"
+THEN = ", then "  # between machines
 
 
 def resume(out: Path | str, **overrides) -> Trainer:
@@ -42,6 +44,7 @@ def resume(out: Path | str, **overrides) -> Trainer:
         begin_with(trainer, exported)
     else:
         checkpoint.restore(trainer, state)
+    elsewhere = (exported.card if exported else state).get("machine")
     if trainer.steps < trainer.step:
         raise ValueError(f"The run stands at step {trainer.step}, past {trainer.steps}: give it more --steps.")
     incidental = {"device": "", "workers": 0}  # and of the data's path all but the name
@@ -51,10 +54,18 @@ def resume(out: Path | str, **overrides) -> Trainer:
         or changed
         or portable(dataclasses.replace(before, **incidental)) != portable(dataclasses.replace(after, **incidental))
     ):
-        trainer.stages.append({"steps": trainer.step, "train_config": portable(before), "loss_weights": weights})
-        if exported:
-            trainer.stages[-1] |= {"machine": exported.card.get("machine"), "goes_on_from": "its weights"}
+        stage = {"steps": trainer.step, "train_config": portable(before), "loss_weights": weights}
+        stage |= {"machine": elsewhere} if elsewhere else {}
+        trainer.stages.append(stage | ({"goes_on_from": "its weights"} if exported else {}))
+    elif elsewhere:
+        trainer.machine = in_order([elsewhere, trainer.machine])
     return trainer
+
+
+def in_order(machines: list[str]) -> str:
+    """The machines that a run was on, one after another, in words; each may be several already."""
+    names = [name for machine in machines for name in machine.split(THEN)]
+    return THEN.join(name for name, _ in groupby(names))
 
 
 def weights_alone(out: Path | str) -> bool:

@@ -167,6 +167,7 @@ class Trainer:
             "broken": self.broken,
             "history": self.history,
             "stages": self.stages,
+            "machine": self.machine,
             "skipped": {name: int(count) for name, count in self.skipped.items()},
             "metrics": self.metrics.mark(),
             "method": self.method.state_dict(),

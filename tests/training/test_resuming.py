@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from qsneg.sharing import cards
 from qsneg.training.commands import command
 from qsneg.training.film import gather
 from qsneg.training.resuming import resume
@@ -69,6 +70,23 @@ def test_from_there_on_it_has_a_checkpoint_and_goes_on_exactly(folder, tmp_path)
     one, other = (load(out).parts() for out in (whole, folder))
     assert all(torch.equal(v, other[n].state_dict()[k]) for n in one for k, v in one[n].state_dict().items())
     assert len(load(folder).card["stages"]) == 1
+
+
+def test_the_card_names_every_machine_in_its_order(folder, monkeypatch):
+    """Within a stage, from its checkpoint, and from stage to stage; once where it stayed."""
+
+    def on(machine, **settings):
+        monkeypatch.setattr("qsneg.device.machine", lambda device: machine)
+        resume(folder, **settings).run(progress=False)
+        return cards.machines(load(folder).card)
+
+    first = load(folder).card["machine"]
+    assert on("a CPU", steps=8, save_every=1) == f"{first}, then a CPU"
+    assert on("a CPU", steps=9) == f"{first}, then a CPU"
+    resume(folder, steps=12).run(progress=False, stop_at=10)
+    assert on("a GPU") == f"{first}, then a CPU, then a GPU"  # the same stage, elsewhere
+    assert on("a Mac", steps=13, lr=1e-4) == f"{first}, then a CPU, then a GPU, then a Mac"
+    assert load(folder).card["machine"] == "a Mac"
 
 
 def without(folder, part):
