@@ -6,7 +6,12 @@
 What a Hugging Face Space starts; the app itself is `qsneg.ui`.
 """
 
-from qsneg.ui.app import main
+try:
+    from qsneg.ui.app import main
+except ModuleNotFoundError as error:
+    from qsneg.requirements import what_to_do
+
+    raise SystemExit(what_to_do(error)) from None
 
 if __name__ == "__main__":
     main()

@@ -3,7 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Optional
 
-import typer
+try:
+    import typer
+except ModuleNotFoundError as error:
+    from qsneg.requirements import what_to_do
+
+    raise SystemExit(what_to_do(error)) from None
 
 from qsneg import command_line
 from qsneg.command_line import Checkpoints, Device, Engine, Inception, Model, OutFolder, Precision, Spread, White
@@ -98,11 +103,10 @@ def draw(
     from qsneg.data import drawn_heights, drawn_scenes
     from qsneg.filesystem import output_folder
 
-    if kind not in ("scenes", "heights"):
+    sets = {"scenes": drawn_scenes, "heights": drawn_heights}
+    if kind not in sets:
         raise ValueError(f"Unknown set '{kind}': choose scenes or heights.")
-    {"scenes": drawn_scenes, "heights": drawn_heights}[kind].write(
-        split, count, size, seed, output_folder(out), progress=tqdm
-    )
+    sets[kind].write(split, count, size, seed, output_folder(out), progress=tqdm)
 
 
 @cli.command()
@@ -249,9 +253,7 @@ def study(
     """Do the papers' claims hold? Anchors against labels, generated against in-image negatives."""
     from qsneg.evaluation.study import study
 
-    if data != DRAWN:
-        raise ValueError(f"The study needs label maps, which only {DRAWN} has, not '{data}'.")
-    study(checkpoint, out, count, device, precision=precision)
+    study(checkpoint, out, count, device, precision=precision, data=data)
 
 
 @cli.command()
@@ -333,7 +335,7 @@ def bench(
 ):
     """Time training steps and translation against a plain float32 version, both in one run."""
     from qsneg.evaluation import folder_speed, speed, speed_before, speed_growth, tile_speed, together
-    from qsneg.pages.speed import bench_pages
+    from qsneg.pages.speed import bench_inspection
 
     settings = size, width, rounds, device, precision
     others = {together.bench_communication: communication, folder_speed.bench_folder: folder,
@@ -344,9 +346,7 @@ def bench(
     elif asked := [measure for measure, is_asked in others.items() if is_asked]:
         asked[0](*settings)
     elif inspection:
-        for measure in (speed.bench_click, bench_pages):
-            measure(device=device, precision="float32" if precision == "auto" else precision)
-        speed.bench_entropy(device=device)
+        bench_inspection(device, "float32" if precision == "auto" else precision)
     else:
         speed.bench(size, width, rounds, device, profile, precision)
 

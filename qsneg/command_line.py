@@ -11,6 +11,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from qsneg.requirements import what_to_do
+
 Model = Annotated[str, typer.Option(help="a name such as day2sunset/cut, a path, or a Hugging Face id")]
 Checkpoints = Annotated[list[str], typer.Argument(help="names, paths or Hugging Face ids")]
 OutFolder = Annotated[Path, typer.Option(help="folder to write to")]
@@ -81,6 +83,8 @@ def run(cli: typer.Typer) -> None:
     """Run a command; what the user can mend is said in one sentence on stderr, with exit code 2."""
     try:
         cli()
+    except ModuleNotFoundError as error:
+        sys.exit(what_to_do(error))
     except (ValueError, OSError) as error:
         reason = str(error)
         if isinstance(error, OSError) and error.strerror:  # the system's own, such as a full disk

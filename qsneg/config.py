@@ -232,7 +232,7 @@ class TrainConfig:
     data: str = DRAWN
     # horse2zebra-drawn, or a folder with trainA and trainB
     steps: int = 0
-    # training steps; 0: the papers' 400 epochs (Fast methods: 200), an epoch being one pass over the larger domain
+    # training steps (preset small: 8000); 0: the papers' 400 epochs of the larger domain (Fast methods: 200)
     decay: float | None = None
     # share of the steps over which the learning rate falls at the end; None: 0.5 (Fast methods: 0.25)
     lr_end: float = 0.0

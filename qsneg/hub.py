@@ -24,9 +24,10 @@ def from_hub(repository: str, filename: str) -> Path:
     try:
         return Path(hf_hub_download(repository, filename))
     except Exception as error:  # the hub's client raises its own, httpx's and OSError
+        name = repository if filename == FILE else f"{repository}/{filename}"
         raise FileNotFoundError(
-            f"No weights called '{repository}' in the checkpoint folder, and '{filename}' of the Hugging Face "
-            f"repository '{repository}' could not be fetched: {reason(error)}."
+            f"No weights called '{name}' on this computer, and '{filename}' of the Hugging Face repository "
+            f"'{repository}' could not be fetched: {reason(error)}."
         ) from None
 
 

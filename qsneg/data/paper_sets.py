@@ -22,7 +22,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from qsneg.config import DRAWN, TrainConfig
+from qsneg.config import DRAWN, SMALL, TrainConfig
 from qsneg.data.archive import PLAIN, Damaged, unpack
 from qsneg.data.download import download, forget, on_disk, state_path, verify
 from qsneg.filesystem import clause, find_images
@@ -276,12 +276,13 @@ def in_words(prepared: Prepared, out: Path) -> list[str]:
         lines.append(
             f"Left out, since they cannot be read as pictures or have a side below {SMALLEST} pixels: {names}."
         )
-    crop = ""
-    if prepared.smallest < TrainConfig.crop:
-        crop = f" --crop {prepared.smallest // 4 * 4}"
-        lines.append(
-            f"The smallest picture's short side has {prepared.smallest} pixels: larger crops need --skip-small."
-        )
     folder, run = shlex.quote(str(out)), shlex.quote(f"runs/{out.name}")
-    lines.append(f"Train on it: python -m qsneg train {folder} --method cut --out {run}{crop}")
+
+    def train(preset: str, crop: int) -> str:
+        """The command; pictures that are smaller than its crops are left out."""
+        skip = " --skip-small" if prepared.smallest < crop else ""
+        return f"python -m qsneg train {folder} --method cut --preset {preset}{skip} --out {run}"
+
+    lines.append(f"Train on it, an hour or so on two CPU cores: {train('small', SMALL['crop'])}")
+    lines.append(f"Or as the papers do, days without a GPU: {train('paper', TrainConfig.crop)}")
     return lines

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from qsneg import methods
+from qsneg.config import DRAWN
 from qsneg.data import drawn_scenes
 from qsneg.data.drawn_scenes import LABELS
 from qsneg.evaluation.negative_lag import catch_up
@@ -220,13 +221,17 @@ def study(
     device: str = "auto",
     progress: bool = True,
     precision: str = "float32",
+    data: str = DRAWN,
 ) -> None:
     """Study each checkpoint and write <method>.study.json, .md and .png into `out`; <family>-<method> where two
     checkpoints have one file name.
 
     Raises:
-        FileNotFoundError, ValueError: if a checkpoint cannot be loaded, or `out` cannot be written to.
+        FileNotFoundError, ValueError: if a checkpoint cannot be loaded, `out` cannot be written to, or `data` is not
+            the set that has label maps.
     """
+    if data != DRAWN:
+        raise ValueError(f"The study needs label maps, which only {DRAWN} has, not '{data}'.")
     if count < 1:
         raise ValueError(f"The number of scenes must be at least 1, not {count}.")
     out = output_folder(out)

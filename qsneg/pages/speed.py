@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from qsneg.config import ModelConfig
+from qsneg.evaluation.speed import bench_click, bench_entropy
 from qsneg.image_io import to_image
 from qsneg.inspect import View, observe
 from qsneg.pages import PAGES
@@ -67,3 +68,10 @@ def bench_pages(width: int = 32, device: str = "auto", size: int = 256, precisio
     print(f"\npages at {size}×{size}, layer 12, three methods: milliseconds of look and of rows")
     for name, (look, rows) in seconds(views(width, device, size, precision)).items():
         print(f"{PAGES[name].title:16}{look * 1000:8.0f}{rows * 1000:8.0f}", flush=True)
+
+
+def bench_inspection(device: str = "auto", precision: str = "float32") -> None:
+    """Print what looking inside costs: a click, every page, and the entropies of pictures of several sizes."""
+    for measure in (bench_click, bench_pages):
+        measure(device=device, precision=precision)
+    bench_entropy(device=device)

@@ -71,6 +71,7 @@ class Records:
         self.losses.add(losses)
         found, best = {}, False
         if c.evaluate_every and (step % c.evaluate_every == 0 or step == t.steps):
+            self.bar.set_postfix_str("measuring validation pictures")
             found = t.evaluate()
             best = bool(found) and t.best() is t.history[-1]
         if step % c.log_every == 0 or final or found:

@@ -3,13 +3,14 @@
 start(Path("runs/debug"), go_on=False, given={"data": "horse2zebra-drawn", "preset": "debug"})
 """
 
+import shlex
 from pathlib import Path
 
 from qsneg.config import build
 from qsneg.device import keep_memory
 from qsneg.training import processes
 from qsneg.training.checkpoint import NAME
-from qsneg.training.resuming import resume, weights_alone
+from qsneg.training.resuming import WEIGHTS, resume, weights_alone
 from qsneg.training.tracking import tracker
 from qsneg.training.trainer import Trainer
 
@@ -26,7 +27,7 @@ def start(out: Path, go_on: bool, given: dict) -> None:
         anew = go_on and weights_alone(out)
         trainer = processes.Processes().as_one(lambda: resume(out, **given) if go_on else begin(out, given))
         if trainer.step == trainer.steps:
-            print(f"The run is finished, at step {trainer.step}: with more --steps it goes on.")
+            print(f"The run is finished, at step {trainer.step}: to go on, give it more, such as {more(trainer, out)}.")
             return
         if anew:
             print(f"There is no {NAME}: from the weights of step {trainer.step}, with new optimisers.", flush=True)
@@ -40,7 +41,16 @@ def start(out: Path, go_on: bool, given: dict) -> None:
             print(f"Left out, smaller than the crop of {trainer.config.crop} pixels: {counts}.", flush=True)
         trainer.run()
         processes.leave()
-        print(f"Weights: {out / 'model.safetensors'}")
+        print(f"Weights: {out / WEIGHTS}, of step {trainer.step}.")
+        if best := trainer.best():
+            print(f"The best on validation pictures, of step {best['step']}: {out / 'best.safetensors'}.")
+
+
+def more(trainer: Trainer, out: Path) -> str:
+    """The command that goes on with a finished run, for half as long again."""
+    return (
+        f"`python -m qsneg train --resume --out {shlex.quote(str(out))} --steps {trainer.steps + trainer.steps // 2}`"
+    )
 
 
 def begin(out: Path, given: dict) -> Trainer:

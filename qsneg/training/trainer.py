@@ -300,7 +300,7 @@ class Trainer:
             if stop.asked and self.step < end:
                 self.save()
                 if records:
-                    records.say(f"Saved at step {self.step} in '{self.out}': resumed, it goes on from there.")
+                    records.say(f"Saved at step {self.step}: `train --resume --out {self.out}` goes on from there.")
                 stop.leave()
 
     def agree(self, stop: Stop, broken: list[str], records: Records | None) -> bool:

@@ -18,7 +18,12 @@ def test_a_set_is_fetched_checked_and_trained_on(server, tmp_path, monkeypatch):
     )
     monkeypatch.setitem(paper_sets.KNOWN, "horse2zebra", known)
     code, out, err = data("horse2zebra", "--out", tmp_path / "sets" / "zebras")
-    assert code == 0 and "ImageNet" in out and "trainA 2, trainB 2, testA 2, testB 2" in out and "--crop 36" in out, err
+    assert (
+        code == 0
+        and "ImageNet" in out
+        and "trainA 2, trainB 2, testA 2, testB 2" in out
+        and "--preset small --skip-small --out runs/zebras" in out
+    ), err
     folder = tmp_path / "sets" / "zebras"
     assert left(tmp_path / "sets") == ["zebras"] and {p.name for p in folder.iterdir()} == set(FOLDERS)
     assert (folder / "testB" / "1.png").read_bytes() == picture(1)
@@ -33,7 +38,7 @@ def test_ones_own_archive_by_any_name(tmp_path):
     (tmp_path / "mine.zip").write_bytes(archive)
     out = tmp_path / "my set"
     code, said, _ = data("mine", "--from", tmp_path / "mine.zip", "--out", out)
-    assert code == 0 and f"train '{out}' --method cut --out 'runs/my set' --crop 36" in said
+    assert code == 0 and f"train '{out}' --method cut --preset small --skip-small --out 'runs/my set'" in said
     assert "below 32 pixels: trainA/dot.png" in said and (tmp_path / "mine.zip").read_bytes() == archive
 
 
@@ -47,7 +52,8 @@ def test_only_pictures_of_the_wanted_folders_are_unpacked(tmp_path):
     prepared = paper_sets.prepare("mine", tmp_path / "out", archive=path, url=url, progress=False)
     assert prepared.counts == {"trainA": 2, "trainB": 3, "testA": 2, "testB": 2} and prepared.smallest == 36
     assert prepared.broken == ["trainA/broken.png"]
-    assert any("broken.png" in line for line in paper_sets.in_words(prepared, tmp_path / "out"))
+    lines = paper_sets.in_words(prepared, tmp_path / "out")
+    assert any("broken.png" in line for line in lines)
     files = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
     assert files == {n.removeprefix("some/") for n in SMALL} | {"trainB/deep/7.png"} and path.exists()
 
