@@ -24,6 +24,7 @@ from qsneg.networks import tokens
 
 BLOCK_ELEMENTS = 1 << 20  # scores held at a time: 4 MB in float32, about what a core's cache takes
 OVERSAMPLE = 4  # candidates, drawn at random, for each query
+ASKED = {"cpu"}  # devices that may be asked for a number: others would have to finish first
 TINY_ENTROPY = 1e-12  # below, the entropy is taken from its logarithmic form, exact to about this figure
 
 
@@ -49,7 +50,7 @@ def row_entropy(scores: Tensor) -> tuple[Tensor, Tensor]:
     nats = rest.log1p() - torch.linalg.vecdot(e, t) / (1 + rest)
     log = nats.log()
     tiny = nats < TINY_ENTROPY
-    if scores.device.type == "cuda":  # everywhere rather than ask the device where
+    if scores.device.type not in ASKED:  # everywhere rather than ask the device where
         small = small_log_entropy(scores, lowest)
         return torch.where(tiny, small.exp(), nats), torch.where(tiny, small, log)
     if tiny.any():

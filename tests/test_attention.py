@@ -95,6 +95,15 @@ def test_trap_underflow_ranked_by_log_entropy():
     assert len(set(by_plain) & set(truly)) < 40
 
 
+def test_where_a_device_is_not_asked_the_entropies_are_the_same(monkeypatch):
+    scores = torch.randn(300, 60) * 4
+    scores[:, 0] += torch.linspace(0, 200, 300)
+    asked = attention.row_entropy(scores)
+    monkeypatch.setattr(attention, "ASKED", set())  # as on CUDA
+    for there, here in zip(attention.row_entropy(scores), asked):
+        assert torch.equal(there, here)
+
+
 def test_log_entropy_agrees_where_both_forms_hold():
     scores = torch.randn(200, 50, dtype=torch.float64) * 3
     scores[:, 0] += torch.linspace(0, 60, 200, dtype=torch.float64)

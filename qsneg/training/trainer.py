@@ -174,7 +174,7 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
             "processes": self.processes.size,
-            "draws": self.processes.stack(self.method.draws.generator.get_state()),
+            "draws": self.processes.stack(self.method.draws.state()),
             "random": self.processes.stack(torch.get_rng_state()),
         }
 

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from qsneg.config import PRESETS, ModelConfig, TrainConfig, build
+from qsneg.config import PRESETS, ModelConfig, TrainConfig, build, trained_methods
 from qsneg.training.commands import command
 from qsneg.training.film import frame_steps, log_entropy
+from qsneg.training.records import Losses
 from qsneg.training.resuming import resume
 from qsneg.training.trainer import Trainer
 from qsneg.weights import load, read_metadata
@@ -49,6 +51,38 @@ def test_every_step_moves_what_it_should(tmp_path):
         s[f"{n}.mlp_4.2.weight"] for s, n in ((after, "slow_heads"), (before, "slow_heads"), (after, "heads"))
     )
     torch.testing.assert_close(slow, 0.9 * old + 0.1 * new)
+
+
+class AsksTheDevice(TorchDispatchMode):
+    """Notes what would make Python wait for a device: numbers, and sizes that depend on them."""
+
+    WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim", "equal", "is_nonzero", "item"}
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if (name := function.overloadpacket.__name__) in self.WAITS:
+            self.asked.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("method", trained_methods())
+def test_a_step_asks_the_device_for_no_number(method, tmp_path, monkeypatch):
+    """But for what Python must know, which is drawn on the CPU whatever the device."""
+    monkeypatch.setattr("qsneg.attention.ASKED", set())  # as on CUDA
+    monkeypatch.setattr("qsneg.draws.Draws.coin", lambda self: True)
+    monkeypatch.setattr("qsneg.draws.Draws.corner", lambda self, free: (free, 0))
+    trainer = Trainer(*build(method, **TINY | dict(steps=3, disc_crop=32, disc_noise=0.1)), tmp_path)
+    (x, y, _), losses = trainer.data[0], Losses()
+    trainer.train_step(x, y)
+    with AsksTheDevice() as mode:
+        losses.add(trainer.train_step(x, y))
+    assert mode.asked == []
+    with mode:
+        float(x.sum())
+    assert mode.asked == ["_local_scalar_dense"]  # it would have been noticed
 
 
 def test_learning_rate_falls_over_the_second_half(tmp_path):
