@@ -175,13 +175,16 @@ def shipped(data: str) -> dict[str, Path]:
 
 
 def spread(rows: list[dict]) -> dict[str, float]:
-    """Mean of every figure over seeds and, with more than one, its sample standard deviation as `<figure>_error`."""
+    """Mean of every figure over seeds and, with more than one, its sample standard deviation as `<figure>_error`; of
+    one run the figure's own interval, where it has one."""
     result = {}
     for key in present(rows):
         values = [row[key] for row in rows if key in row]
         result[key] = float(np.mean(values))
         if len(values) > 1:
             result[key + "_error"] = float(np.std(values, ddof=1))
+        elif key + "_error" in rows[0]:
+            result[key + "_error"] = rows[0][key + "_error"]  # of one run, its own interval
     return result
 
 

@@ -126,6 +126,8 @@ def test_spread():
     rows = [{"swd": 1.0, "fid": 50.0}, {"swd": 3.0, "fid": 50.0}]
     assert spread(rows) == pytest.approx({"swd": 2.0, "swd_error": 2**0.5, "fid": 50.0, "fid_error": 0.0})
     assert spread(rows[:1]) == {"swd": 1.0, "fid": 50.0}
+    alone = {"kid_lite0": 492.5, "kid_lite0_error": 39.8}
+    assert spread([alone]) == alone
 
 
 @pytest.mark.parametrize(
