@@ -6,12 +6,7 @@
 What a Hugging Face Space starts; the app itself is `qsneg.ui`.
 """
 
-try:
-    from qsneg.ui.app import main
-except ModuleNotFoundError as error:
-    from qsneg.requirements import what_to_do
-
-    raise SystemExit(what_to_do(error)) from None
+from qsneg.ui.app import main
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 try:
     import typer
 except ModuleNotFoundError as error:
-    from qsneg.requirements import what_to_do
+    from qsneg import what_to_do
 
     raise SystemExit(what_to_do(error)) from None
 

@@ -11,7 +11,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from qsneg.requirements import what_to_do
+from qsneg import what_to_do
 
 Model = Annotated[str, typer.Option(help="a name such as day2sunset/cut, a path, or a Hugging Face id")]
 Checkpoints = Annotated[list[str], typer.Argument(help="names, paths or Hugging Face ids")]

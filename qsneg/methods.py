@@ -24,13 +24,40 @@ import torch
 from torch import Tensor, nn
 
 from qsneg.attention import OVERSAMPLE, Selection, doubtful_positions, gather, select, select_at
+from qsneg.bounds import check_seed
 from qsneg.config import ModelConfig, trained_methods
-from qsneg.draws import Draws
 from qsneg.layers import at_least_float32
 from qsneg.losses import diversity, lsgan, patch_nce, relation_consistency, resemblance_weights, transport_weights
 from qsneg.networks import Discriminator, Generator, NegativeGenerator, ProjectionHeads, tokens
 
 Update = Callable[[str, Tensor], None]
+
+
+class Draws:
+    """Everything random in a step, from one generator whose state can be saved. Raises ValueError on an odd seed.
+
+    What Python must know, a corner or the side of a coin, is drawn on the CPU, where the device is another by torch's
+    own generator: a step waits for no device.
+    """
+
+    def __init__(self, seed: int = 0, device: str | torch.device = "cpu"):
+        check_seed(seed)
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.choices = self.generator if self.generator.device.type == "cpu" else None
+
+    def positions(self, layer: int, size: int, num: int) -> Tensor:
+        """`num` of `size` positions, without replacement."""
+        return torch.randperm(size, generator=self.generator, device=self.generator.device)[:num]
+
+    def noise(self, *shape: int) -> Tensor:
+        return torch.randn(shape, generator=self.generator, device=self.generator.device)
+
+    def corner(self, free: int) -> tuple[int, int]:
+        """Top and left, each from 0 to `free`."""
+        return tuple(torch.randint(free + 1, (2,), generator=self.choices).tolist())
+
+    def coin(self) -> bool:
+        return bool(torch.rand((), generator=self.choices) < 0.5)
 
 
 @dataclass

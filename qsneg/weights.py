@@ -225,10 +225,9 @@ def find(name: Path | str, folder: Path | str | None = None) -> Path:
             f"The folder '{name}' has no model.safetensors: give a weights file, or the folder of a run."
         )
     parts = str(name).split("/")
-    if Path(name).suffix == ".safetensors" and Path(parts[0]).is_dir():
-        raise FileNotFoundError(f"There is no file '{name}': look for the name of the run's folder, and of the file.")
     families = {p.parent.name for p in available(folder)}
-    if len(parts) in (2, 3) and parts[0] not in (*families, "", ".", "..") and not Path(name).suffix == ".pth":
+    is_path = Path(name).suffix == ".pth" or (Path(name).suffix == ".safetensors" and Path(parts[0]).is_dir())
+    if len(parts) in (2, 3) and parts[0] not in (*families, "", ".", "..") and not is_path:
         return hub.from_hub("/".join(parts[:2]), parts[2] if len(parts) == 3 else hub.FILE)
     names = ", ".join(model_name(p) for p in available(folder)) or "none"
     raise FileNotFoundError(f"No weights called '{name}': neither a file nor a name in '{folder}', which has {names}.")

@@ -191,3 +191,17 @@ def test_positions_are_drawn_without_replacement():
 def test_bad_configurations(values, message):
     with pytest.raises(ValueError, match=message):
         ModelConfig(**values)
+
+
+def test_what_python_must_know_is_drawn_on_the_cpu():
+    """On the CPU from the one generator, so that seeds and checkpoints of earlier versions mean what they meant; for
+    another device from torch's own, whose state is in every checkpoint, too."""
+    draws, generator = Draws(5), torch.Generator().manual_seed(5)
+    assert draws.coin() == bool(torch.rand((), generator=generator) < 0.5)
+    assert draws.corner(9) == tuple(torch.randint(10, (2,), generator=generator).tolist())
+    assert torch.equal(draws.noise(3), torch.randn(3, generator=generator))
+    draws.choices, state = None, torch.get_rng_state()
+    before = [(draws.coin(), draws.corner(9)) for _ in range(5)]
+    assert torch.equal(draws.generator.get_state(), generator.get_state())
+    torch.set_rng_state(state)
+    assert [(draws.coin(), draws.corner(9)) for _ in range(5)] == before

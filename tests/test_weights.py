@@ -55,6 +55,15 @@ def test_names_and_paths(folder):
         load("nothing", folder)
 
 
+@pytest.mark.parametrize("name", ["runs/none/model.safetensors", "runs/mine/bets.safetensors", "runs/none.safetensors"])
+def test_a_mistyped_path_is_not_looked_for_on_the_hub(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("qsneg.hub.from_hub", lambda *_: pytest.fail("asked the Hub"))
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match=f"No weights called '{name}': neither a file nor a name in"):
+        find(name)
+
+
 def test_what_is_not_ours_is_refused_in_one_sentence(folder, tmp_path):
     (tmp_path / "text.safetensors").write_text("no tensors here")
     save_file({"a": torch.zeros(2)}, tmp_path / "other.safetensors")

@@ -228,13 +228,8 @@ def miniature(
     Raises:
         ValueError, FileNotFoundError: if a setting cannot be used or `out` holds runs with other settings.
     """
-    if seeds < 1:
-        raise ValueError(f"The number of seeds must be at least 1, not {seeds}.")
-    names, settings = chosen(methods), (preset, device, precision, data)
-    again = list(chosen(again or []))
-    if missing := [name for name in again if name not in names]:
-        raise ValueError(f"'{missing[0]}' is to have one seed more, but is not compared: name it with --only, too.")
-    runs = [(name, seed) for seed in range(seeds + 1) for name in (names if seed < seeds else again)]
+    names, again, settings = list(chosen(methods)), list(chosen(again or [])), (preset, device, precision, data)
+    runs = runs_of(names, again, seeds)
     plan = [(name, seed, *configure(name, steps, seed, *settings)) for name, seed in runs]
     out = output_folder(out)
     keep_memory(pick(device))
@@ -247,19 +242,25 @@ def miniature(
         if progress:
             print(f"{name}, seed {seed} ({number} of {len(plan)})", flush=True)
         paths[name, seed] = finish(run_folder(out, name, seed), model, config, progress)
-    kind = {"data": Path(data).name, "preset": preset or default_preset(data), "methods": list(names)}
-    table = {
-        **kind,
-        "steps": steps,
-        "seeds": seeds,
-        "again": again,
-        "pictures": evaluation.pictures,
-        "notes": evaluation.notes,
-    }
+    kind = {"data": Path(data).name, "preset": preset or default_preset(data), "methods": names, "again": again}
+    table = {**kind, "steps": steps, "seeds": seeds, "pictures": evaluation.pictures, "notes": evaluation.notes}
     table |= measured(evaluation, paths, device)
     table |= dict(zip(("published", "published_source"), published(data, evaluation.judge is not None)))
     report.write({"miniature.json": table, "miniature.md": markdown(table), **drawn(table, evaluation)}, out)
     return table
+
+
+def runs_of(names: list[str], again: list[str], seeds: int) -> list[tuple[str, int]]:
+    """Methods and seeds of all runs, a seed after the other, those of `again` once more.
+
+    Raises:
+        ValueError: if there is to be no run, or once more of a method that is not compared.
+    """
+    if seeds < 1:
+        raise ValueError(f"The number of seeds must be at least 1, not {seeds}.")
+    if missing := [name for name in again if name not in names]:
+        raise ValueError(f"'{missing[0]}' is to have one seed more, but is not compared: name it with --only, too.")
+    return [(name, seed) for seed in range(seeds + 1) for name in (names if seed < seeds else again)]
 
 
 def measured(evaluation: evaluate.Evaluation, paths: dict[tuple[str, int], Path], device: str) -> dict[str, list[dict]]:

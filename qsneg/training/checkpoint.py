@@ -166,11 +166,11 @@ def fits(found: dict, like: dict, what: str) -> None:
 
 def continue_draws(trainer, state: Tensor) -> None:
     """Go on with the random numbers of positions and noise; on a device of another kind they begin anew."""
-    draws = trainer.method.draws
-    if state.dtype == torch.uint8 and state.shape != draws.state().shape:
-        draws.begin_anew(trainer.processes.seed(trainer.config.seed + trainer.step))
+    generator = trainer.method.draws.generator
+    if state.dtype == torch.uint8 and state.shape != generator.get_state().shape:
+        generator.manual_seed(trainer.processes.seed(trainer.config.seed + trainer.step))
     else:
-        draws.set_state(state)
+        generator.set_state(state)
 
 
 def averages(state: dict, exported: torch.nn.ModuleDict) -> dict:

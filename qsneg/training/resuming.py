@@ -102,7 +102,7 @@ def begin_with(trainer: Trainer, weights: Weights) -> None:
     card = weights.card
     trainer.step, trainer.seconds = int(card["steps"]), 60 * float(card["minutes"])
     trainer.average.n_averaged.fill_(trainer.step)
-    trainer.method.draws.begin_anew(trainer.processes.seed(trainer.config.seed + trainer.step))
+    trainer.method.draws.generator.manual_seed(trainer.processes.seed(trainer.config.seed + trainer.step))
     trainer.history = [card["last"]] if "last" in card else []
     trainer.stages = list(card.get("stages", []))
     trainer.metrics.restore(None, trainer.step)

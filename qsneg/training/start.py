@@ -3,7 +3,6 @@
 start(Path("runs/debug"), go_on=False, given={"data": "horse2zebra-drawn", "preset": "debug"})
 """
 
-import shlex
 from pathlib import Path
 
 from qsneg.config import build
@@ -27,7 +26,8 @@ def start(out: Path, go_on: bool, given: dict) -> None:
         anew = go_on and weights_alone(out)
         trainer = processes.Processes().as_one(lambda: resume(out, **given) if go_on else begin(out, given))
         if trainer.step == trainer.steps:
-            print(f"The run is finished, at step {trainer.step}: to go on, give it more, such as {more(trainer, out)}.")
+            further = trainer.resumed(f" --steps {trainer.steps + trainer.steps // 2}")
+            print(f"The run is finished, at step {trainer.step}: to go on, give it more, such as {further}.")
             return
         if anew:
             print(f"There is no {NAME}: from the weights of step {trainer.step}, with new optimisers.", flush=True)
@@ -44,13 +44,6 @@ def start(out: Path, go_on: bool, given: dict) -> None:
         print(f"Weights: {out / WEIGHTS}, of step {trainer.step}.")
         if best := trainer.best():
             print(f"The best on validation pictures, of step {best['step']}: {out / 'best.safetensors'}.")
-
-
-def more(trainer: Trainer, out: Path) -> str:
-    """The command that goes on with a finished run, for half as long again."""
-    return (
-        f"`python -m qsneg train --resume --out {shlex.quote(str(out))} --steps {trainer.steps + trainer.steps // 2}`"
-    )
 
 
 def begin(out: Path, given: dict) -> Trainer:

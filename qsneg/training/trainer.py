@@ -71,6 +71,8 @@ class Trainer:
         method = methods.create(model, draws, autocast, config.disc_noise, config.disc_crop)
         method.generator.checkpointing = config.gradient_checkpointing
         self.method = method.to(self.device, memory_format=self.layout)
+        if self.processes.rank:
+            torch.manual_seed(self.processes.seed(config.seed))  # networks are alike, what is drawn is each one's own
         exported = {name: getattr(self.method, name) for name in PARTS if hasattr(self.method, name)}
         self.exported = torch.nn.ModuleDict(exported)
         self.average = AveragedModel(self.exported)
@@ -156,7 +158,11 @@ class Trainer:
     def goes_on(self) -> str:
         """How to go on with the run after it has ended here, for sentences of advice."""
         there = (self.out / checkpoint.NAME).is_file()
-        return f"go on from the last checkpoint, `train --resume --out {self.out}`" if there else "start again"
+        return f"go on from the last checkpoint, {self.resumed()}" if there else "start again"
+
+    def resumed(self, more: str = "") -> str:
+        """The command that goes on with the run, in its own marks; `more`: flags."""
+        return f"`train --resume --out {self.out}{more}`"
 
     def state(self) -> dict:
         return {
@@ -174,7 +180,7 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
             "processes": self.processes.size,
-            "draws": self.processes.stack(self.method.draws.state()),
+            "draws": self.processes.stack(self.method.draws.generator.get_state()),
             "random": self.processes.stack(torch.get_rng_state()),
         }
 
@@ -300,7 +306,7 @@ class Trainer:
             if stop.asked and self.step < end:
                 self.save()
                 if records:
-                    records.say(f"Saved at step {self.step}: `train --resume --out {self.out}` goes on from there.")
+                    records.say(f"Saved at step {self.step}: {self.resumed()} goes on from there.")
                 stop.leave()
 
     def agree(self, stop: Stop, broken: list[str], records: Records | None) -> bool:

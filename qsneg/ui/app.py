@@ -20,7 +20,12 @@ from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-import gradio as gr
+try:
+    import gradio as gr
+except ModuleNotFoundError as error:
+    from qsneg import what_to_do
+
+    raise SystemExit(what_to_do(error)) from None
 from starlette.middleware import Middleware
 
 from qsneg.device import describe

@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from tests.learning.conftest import until
+
 WAITS = """
 import os, time
 from pathlib import Path
@@ -45,18 +47,11 @@ def test_it_ends_with_the_process_that_began_it(tmp_path, how):
     }
     parent = subprocess.Popen([sys.executable, script], env=environment, stderr=subprocess.DEVNULL)
     try:
-        wait_until(note.is_file)
+        until(note.is_file)
         number = int(note.read_text())
         assert is_there(number)
         os.kill(parent.pid, how)
         parent.wait(20)
-        wait_until(lambda: not is_there(number))
+        until(lambda: not is_there(number))
     finally:
         parent.kill()
-
-
-def wait_until(holds, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)

@@ -12,6 +12,7 @@ from qsneg.sharing import cards
 from qsneg.training.commands import command
 from qsneg.training.film import gather
 from qsneg.training.resuming import resume
+from qsneg.training.trainer import Trainer
 from qsneg.weights import load, save
 from tests.conftest import run
 from tests.training.runs import tiny
@@ -120,8 +121,13 @@ def test_it_is_said(folder):
     assert code == 0 and "There is no checkpoint.pt" not in out
 
 
+def test_the_end_says_which_weights_are_the_best(folder, monkeypatch):
+    monkeypatch.setattr(Trainer, "best", lambda self: {"step": 4, "val_swd": 0.5})
+    code, out, _ = run("train", "--resume", "--steps", 5, "--out", folder)
+    assert code == 0 and f"Weights: {folder / 'model.safetensors'}, of step 5." in out
+    assert f"The best on validation pictures, of step 4: {folder / 'best.safetensors'}." in out
+
+
 def test_a_finished_run_needs_more_steps(folder):
     code, out, _ = run("train", "--resume", "--out", folder)
-    assert code == 0 and re.search(
-        r"to go on, give it more, such as `python -m qsneg train --resume --out \S+ --steps \d+`", out
-    )
+    assert code == 0 and re.search(r"to go on, give it more, such as `train --resume --out \S+ --steps \d+`", out)

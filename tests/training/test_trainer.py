@@ -72,8 +72,8 @@ class AsksTheDevice(TorchDispatchMode):
 def test_a_step_asks_the_device_for_no_number(method, tmp_path, monkeypatch):
     """But for what Python must know, which is drawn on the CPU whatever the device."""
     monkeypatch.setattr("qsneg.attention.ASKED", set())  # as on CUDA
-    monkeypatch.setattr("qsneg.draws.Draws.coin", lambda self: True)
-    monkeypatch.setattr("qsneg.draws.Draws.corner", lambda self, free: (free, 0))
+    monkeypatch.setattr("qsneg.methods.Draws.coin", lambda self: True)
+    monkeypatch.setattr("qsneg.methods.Draws.corner", lambda self, free: (free, 0))
     trainer = Trainer(*build(method, **TINY | dict(steps=3, disc_crop=32, disc_noise=0.1)), tmp_path)
     (x, y, _), losses = trainer.data[0], Losses()
     trainer.train_step(x, y)
