@@ -45,7 +45,14 @@ def test_it_ends_with_the_process_that_began_it(tmp_path, how):
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, (os.getcwd(), os.environ.get("PYTHONPATH"))))
     }
-    parent = subprocess.Popen([sys.executable, script], env=environment, stderr=subprocess.DEVNULL)
+    parent = subprocess.Popen(
+        [sys.executable, script],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # the tests themselves may run in the background
+    )
     try:
         until(note.is_file)
         number = int(note.read_text())
