@@ -1,10 +1,45 @@
-"""The device module's effect on memory: what is freed is kept."""
+"""The device module: which precision "auto" means on a CPU, and its effect on memory: what is freed is kept."""
 
 import platform
 import subprocess
 import sys
 
 import pytest
+import torch
+
+from qsneg import device
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("amx", "avx512", "ratio", "expected"),
+    [
+        (True, True, None, "bfloat16"),
+        (False, True, 0.5, "bfloat16"),
+        (False, True, 2.0, "float32"),  # AVX-512's bfloat16 at half the rate of float32, as on a Xeon without AMX
+        (False, False, None, "float32"),
+    ],
+)
+def test_auto_is_bfloat16_where_a_cpu_is_faster_in_it(monkeypatch, amx, avx512, ratio, expected):
+    def measured(dtype):
+        assert ratio, "nothing is to be measured here"
+        return ratio if dtype is torch.bfloat16 else 1.0
+
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr(device, "convolution_seconds", measured)
+    device.has_bfloat16.cache_clear()
+    try:
+        assert device.precision(CPU, "auto") == expected
+        assert device.precision(CPU, "bfloat16") == "bfloat16"  # whoever asks for it gets it
+    finally:
+        device.has_bfloat16.cache_clear()
+
+
+def test_convolutions_are_timed_in_both_precisions():
+    assert all(device.convolution_seconds(dtype, rounds=2) > 0 for dtype in (torch.float32, torch.bfloat16))
+
 
 FAULTS = """
 import resource, sys, torch
