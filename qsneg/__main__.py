@@ -183,11 +183,12 @@ def miniature(
     data: Annotated[str, typer.Option(help="horse2zebra-drawn, or a folder such as data/cityscapes")] = DRAWN,
     only: Annotated[Optional[list[str]], typer.Option(help="a method of the table; may be repeated")] = None,
     again: Annotated[Optional[list[str]], typer.Option(help="a method with one seed more; may be repeated")] = None,
+    seed: Annotated[int, typer.Option(help="of every method's first run; the next ones follow")] = 0,
 ):
     """The papers' comparison in miniature: train all methods on one set at equal budget, and evaluate them."""
     from qsneg.evaluation.comparison import miniature
 
-    miniature(out, steps, seeds, preset, count, inception, None, device, True, precision, data, only, again)
+    miniature(out, steps, seeds, preset, count, inception, None, device, True, precision, data, only, again, seed)
     print((out / "miniature.md").read_text())
 
 
@@ -285,9 +286,8 @@ def import_(
     new_file(out, ".safetensors")
     made = convert(method, generator, heads, negatives, slow_heads, layers and command_line.numbers(layers), attention)
     weights.save(made, out, exact=True)
-    c = made.config
-    kind = f"{made.title}, width {c.width}, {c.blocks} blocks, {c.resampling} resampling"
-    print(f"Written: {out} ({kind}). {made.why_not()}".strip())
+    kind = f"width {made.config.width}, {made.config.blocks} blocks, {made.config.resampling} resampling"
+    print(f"Written: {out} ({made.title}, {kind}). {made.why_not()}".strip())
 
 
 @cli.command()

@@ -19,7 +19,7 @@ OutFolder = Annotated[Path, typer.Option(help="folder to write to")]
 Inception = Annotated[Optional[str], typer.Option(help="weights for FID and KID: their file, or download")]
 Spread = Annotated[int, typer.Option(help="also measure so many test pictures as the app does, beside the weights")]
 Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]
-Precision = Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the hardware has it")]
+Precision = Annotated[str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where it is faster")]
 Engine = Annotated[str, typer.Option(help="local, or ray: on a cluster, by Ray Data")]
 White = Annotated[Optional[float], typer.Option(help="what is white in pictures of more than 8 bits, such as 4095")]
 

@@ -276,7 +276,7 @@ class TrainConfig:
     device: str = "auto"
     # auto, cuda, mps or cpu
     autocast: str = "auto"
-    # precision: auto (bfloat16 where the hardware has it), float32 (older name: off) or bfloat16
+    # precision: auto (bfloat16 where it is faster), float32 (older name: off) or bfloat16
     graph: bool = False
     # on CUDA: record the step once and replay it, without Python between its kernels
     gradient_checkpointing: bool = False

@@ -64,7 +64,7 @@ def convolution_seconds(dtype: torch.dtype, rounds: int = 5) -> float:
 
 
 def precision(device: torch.device, setting: str = "float32") -> str:
-    """The precision that a setting means there, "float32" or "bfloat16": "auto" is bfloat16 where the hardware has it;
+    """The precision that a setting means there, "float32" or "bfloat16": "auto" is bfloat16 where it is faster;
     "off" is an older name of float32.
 
     Raises:

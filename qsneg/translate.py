@@ -31,7 +31,7 @@ class Translator:
     """A generator on a device, ready to translate.
 
     Computes in float32 unless `precision` says otherwise: what is shown and measured should be repeatable, and in
-    bfloat16 the number of threads alone changes stripes. "auto" is bfloat16 where the hardware has it, about twice as
+    bfloat16 the number of threads alone changes stripes. "auto" is bfloat16 where that is faster, often twice as
     fast. (On NVIDIA GPUs torch's own default lets float32 convolutions use TF32.) `autocast` is an older name of it.
 
     Attributes: `weights` (whose generator is moved to the device), `config`, `card`, `title`, `device`, and `precision`

@@ -2,6 +2,7 @@
 
     python -m qsneg miniature --out miniature                     # every method × 3 seeds × 3,000 steps: hours on a CPU
     python -m qsneg miniature --data data/cityscapes --steps 6000 --seeds 1 --again CUT --out street    # label maps
+    python -m qsneg miniature --out second --seeds 1 --seed 1 --only CUT                # a second seed, by itself
     python -m qsneg miniature --out miniature --preset debug --steps 4 --seeds 1 --count 8     # to see that it runs
 
 Trains what is not yet trained, each run a folder under runs/: one that is finished is skipped, one that was stopped
@@ -212,46 +213,49 @@ def miniature(
     data: str = DRAWN,
     methods: list[str] | None = None,
     again: list[str] | None = None,
+    seed: int = 0,
 ) -> dict:
     """Train what is missing, evaluate everything, write the comparison into `out`; returns what is in the JSON.
 
     Args:
         steps: training steps of every run.
-        seeds: runs of every method, with seeds 0, 1, …
+        seeds: runs of every method, with seeds `seed`, `seed` + 1, …
         preset: as in `configure`.
         count: test scenes or pictures; None: 200, or all of a folder. inception, judge: as in `evaluate.prepare`.
         precision: of training; translations that are measured are in float32, with their margin.
         data: horse2zebra-drawn, or a folder with trainA, trainB, testA and testB.
         methods: names of `variants`; None: all.
         again: those of them that have one seed more than the others; None: none.
+        seed: the first seed of every method.
 
     Raises:
         ValueError, FileNotFoundError: if a setting cannot be used or `out` holds runs with other settings.
     """
     names, again, settings = list(chosen(methods)), list(chosen(again or [])), (preset, device, precision, data)
-    runs = runs_of(names, again, seeds)
-    plan = [(name, seed, *configure(name, steps, seed, *settings)) for name, seed in runs]
+    runs = runs_of(names, again, seeds, seed)
+    plan = [(name, run, *configure(name, steps, run, *settings)) for name, run in runs]
     out = output_folder(out)
     keep_memory(pick(device))
-    for name, seed, model, config in plan:  # before the long part
-        check(run_folder(out, name, seed), model, config)
+    for name, run, model, config in plan:  # before the long part
+        check(run_folder(out, name, run), model, config)
     judge = judge or segmenter_of(data, out, device, progress)
     evaluation = evaluate.prepare(data, count, evaluate.SIZE, inception, judge, device)
     paths = {}
-    for number, (name, seed, model, config) in enumerate(plan, 1):
+    for number, (name, run, model, config) in enumerate(plan, 1):
         if progress:
-            print(f"{name}, seed {seed} ({number} of {len(plan)})", flush=True)
-        paths[name, seed] = finish(run_folder(out, name, seed), model, config, progress)
+            print(f"{name}, seed {run} ({number} of {len(plan)})", flush=True)
+        paths[name, run] = finish(run_folder(out, name, run), model, config, progress)
     kind = {"data": Path(data).name, "preset": preset or default_preset(data), "methods": names, "again": again}
-    table = {**kind, "steps": steps, "seeds": seeds, "pictures": evaluation.pictures, "notes": evaluation.notes}
+    kind |= {"steps": steps, "seeds": seeds, "seed": seed}
+    table = {**kind, "pictures": evaluation.pictures, "notes": evaluation.notes}
     table |= measured(evaluation, paths, device)
     table |= dict(zip(("published", "published_source"), published(data, evaluation.judge is not None)))
     report.write({"miniature.json": table, "miniature.md": markdown(table), **drawn(table, evaluation)}, out)
     return table
 
 
-def runs_of(names: list[str], again: list[str], seeds: int) -> list[tuple[str, int]]:
-    """Methods and seeds of all runs, a seed after the other, those of `again` once more.
+def runs_of(names: list[str], again: list[str], seeds: int, first: int = 0) -> list[tuple[str, int]]:
+    """Methods and seeds of all runs, a seed after the other from the `first` on, those of `again` once more.
 
     Raises:
         ValueError: if there is to be no run, or once more of a method that is not compared.
@@ -260,7 +264,7 @@ def runs_of(names: list[str], again: list[str], seeds: int) -> list[tuple[str, i
         raise ValueError(f"The number of seeds must be at least 1, not {seeds}.")
     if missing := [name for name in again if name not in names]:
         raise ValueError(f"'{missing[0]}' is to have one seed more, but is not compared: name it with --only, too.")
-    return [(name, seed) for seed in range(seeds + 1) for name in (names if seed < seeds else again)]
+    return [(name, first + i) for i in range(seeds + 1) for name in (names if i < seeds else again)]
 
 
 def measured(evaluation: evaluate.Evaluation, paths: dict[tuple[str, int], Path], device: str) -> dict[str, list[dict]]:
@@ -291,7 +295,7 @@ def drawn(table: dict, evaluation: evaluate.Evaluation) -> dict[str, Figure]:
     looks = {name: look_of(s["method"]) for name, s in settings.items()}
     looks |= {row["name"]: {"color": "#333333", "marker": "o"} for row in table["shipped"]}
     bounds = {row["name"]: row for row in table["bounds"]}
-    names = {"source": "source", **{f"{name} 0": name for name in settings}, TRUTH: TRUTH}
+    names = {"source": "source", **{f"{name} {table['seed']}": name for name in settings}, TRUTH: TRUTH}
     samples = {names[k]: v for k, v in evaluation.samples.items() if k in names}
     return {"miniature.png": dot_plot(groups, bounds, looks), "examples.png": examples(samples, evaluation.colours)}
 
@@ -308,7 +312,8 @@ def markdown(table: dict) -> str:
     for row in rows:
         row["note"] = ", ".join(f"{k} {v}" for k, v in table["published"].get(row["name"], {}).items()) or "–"
     lines = markdown_table(rows, ("method", "runs", "published FID" if table["data"] == DRAWN else "published"))
-    seeds = f"{table['seeds']} seed(s)" + (f" ({', '.join(table['again'])}: one more)" if table["again"] else "")
+    seeds = f"{table['seeds']} seed(s)" + (f" from {table['seed']} on" if table["seed"] else "")
+    seeds += f" ({', '.join(table['again'])}: one more)" if table["again"] else ""
     stages = {tuple(row["stages"]) for row in table["runs"]}
     budget = "".join(f" (a stage to {step}, the next from there)" for step in stages.pop())
     if stages:

@@ -60,7 +60,7 @@ class SegmenterConfig:
     device: str = "auto"
     # auto, cuda, mps or cpu
     precision: str = "float32"
-    # of the training: float32, bfloat16, or auto (bfloat16 where the hardware has it); it judges in float32
+    # of the training: float32, bfloat16, or auto (bfloat16 where it is faster); it judges in float32
 
     def __post_init__(self):
         check_seed(self.seed)

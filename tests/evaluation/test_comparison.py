@@ -71,6 +71,14 @@ def test_one_method_with_one_seed_more(small):
     assert "1 seed(s) (CUT: one more)" in text
 
 
+def test_a_second_seed_by_itself(small):
+    table = go(small, seeds=1, seed=1)
+    assert [(r["method"], r["seed"]) for r in table["runs"]] == [("CUT", 1), ("QS-Attn local+global", 1)]
+    assert "preset `debug`, 1 seed(s) from 1 on; mean" in (small / "miniature.md").read_text()
+    assert (small / "examples.png").stat().st_size > 5000  # of the seed that there is
+    assert not run_folder(small, "CUT", 0).exists()
+
+
 def test_a_larger_budget_later(small):
     assert [r["stages"] for r in go(small, seeds=1)["runs"]] == [[], []]
     assert "Every method: 2 steps, preset" in (small / "miniature.md").read_text()
