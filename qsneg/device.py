@@ -8,12 +8,11 @@ import contextlib
 import ctypes
 import functools
 import platform
-import time
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch.nn import functional as F
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -54,13 +53,9 @@ def convolution_seconds(dtype: torch.dtype, rounds: int = 5) -> float:
     """The shortest time on the CPU of a convolution as in the generator's blocks, at 256 pixels and width 32."""
     x = torch.ones(1, 128, 64, 64, dtype=dtype).to(memory_format=torch.channels_last)
     weight = torch.ones(128, 128, 3, 3, dtype=dtype).to(memory_format=torch.channels_last)
-    taken = []
     with torch.inference_mode():
-        for _ in range(rounds + 1):  # the first warms up
-            begin = time.perf_counter()
-            F.conv2d(x, weight)
-            taken.append(time.perf_counter() - begin)
-    return min(taken[1:])
+        torch.conv2d(x, weight)  # warms up
+        return min(timeit.repeat(lambda: torch.conv2d(x, weight), number=1, repeat=rounds))
 
 
 def precision(device: torch.device, setting: str = "float32") -> str:

@@ -246,8 +246,8 @@ def miniature(
             print(f"{name}, seed {run} ({number} of {len(plan)})", flush=True)
         paths[name, run] = finish(run_folder(out, name, run), model, config, progress)
     kind = {"data": Path(data).name, "preset": preset or default_preset(data), "methods": names, "again": again}
-    kind |= {"steps": steps, "seeds": seeds, "seed": seed}
-    table = {**kind, "pictures": evaluation.pictures, "notes": evaluation.notes}
+    table = {**kind, "steps": steps, "seeds": seeds, "seed": seed}
+    table |= {"pictures": evaluation.pictures, "notes": evaluation.notes}
     table |= measured(evaluation, paths, device)
     table |= dict(zip(("published", "published_source"), published(data, evaluation.judge is not None)))
     report.write({"miniature.json": table, "miniature.md": markdown(table), **drawn(table, evaluation)}, out)
