@@ -10,7 +10,7 @@ import qsneg.pages.controls as controls
 from qsneg.config import CUT, ENCO, QS_ATTN
 from qsneg.inspect import Inspection, View, inspect, summary
 from qsneg.pages.choices import AnchorsLooked
-from qsneg.pages.page import Looked, ViewPage, Words, source_panel
+from qsneg.pages.page import LAYER, NAT, Looked, ViewPage, Words, source_panel
 from qsneg.pages.selection import Selection
 from qsneg.rendering import plots
 from qsneg.rendering.colormaps import RANKS, Bar, by_log, colour_of, number, percent, power, shared_limits, title_of
@@ -34,6 +34,7 @@ class Anchors(ViewPage):
         "i; local + global selects by local entropy and gathers along global rows. Entropies here are found through "
         "their logarithm, since many are too small for ordinary numbers.",
         (QS_ATTN, CUT, ENCO),
+        (LAYER, NAT),
     )
     controls = (
         controls.layer(),
@@ -63,8 +64,11 @@ class Anchors(ViewPage):
         yield from super().prepare(seen, selection)
         able, _ = self.split(seen, selection)
         method = selection.the_method(able)
-        yield f"{title_of(method)}: choosing places in other ways"
-        choices.of(able[method], method, selection)
+        key = "prepared", self.name, "choices", *selection.slow
+        if key not in able[method].kept:
+            yield f"{title_of(method)}: choosing places in other ways"
+            choices.of(able[method], method, selection)
+            able[method].kept[key] = []
 
     def look(self, seen: dict[str, View], selection: Selection) -> AnchorsLooked:
         looked = super().look(seen, selection)

@@ -14,7 +14,7 @@ from qsneg.config import CUT, NEGCUT, QS_ATTN
 from qsneg.inspect import Grid, summary
 from qsneg.pages.anchors import rank_bar
 from qsneg.pages.film_frames import recorded_frames
-from qsneg.pages.page import Looked, Page, Words
+from qsneg.pages.page import LAYER, NAT, Looked, Page, Words
 from qsneg.pages.recorded import PICTURES, Recorded, all_steps, load, spans, strip_of
 from qsneg.pages.selection import Selection
 from qsneg.rendering import plots
@@ -34,6 +34,7 @@ class Film(Page):
         "steps of the frames: 0, then evenly spaced on a logarithmic scale",
         "A method whose training had no frame at a step shows its latest before it; nothing is interpolated.",
         (CUT, QS_ATTN, NEGCUT),
+        (LAYER, NAT),
     )
     controls = (
         controls.Control("picture", "Picture", 0, "", tuple((str(n + 1), n) for n in range(PICTURES))),

@@ -5,7 +5,7 @@ import numpy as np
 import qsneg.pages.controls as controls
 from qsneg.config import CUT, NEGCUT, QS_ATTN
 from qsneg.inspect import Inspection, View, summary
-from qsneg.pages.page import Looked, ViewPage, Words, inspected, source_panel
+from qsneg.pages.page import LAYER, NAT, TAU, Looked, ViewPage, Words, inspected, source_panel
 from qsneg.pages.selection import Selection
 from qsneg.rendering.colormaps import OUTSIDE, Scaled, linear, percent, title_of
 from qsneg.rendering.rows import Cross, Panel, Row, Values
@@ -26,6 +26,7 @@ class Loss(ViewPage):
         "CUT: negatives at random positions. QS-Attn, at layers 12 and 16: the gathered values of its anchors. NEGCUT: "
         "generated. Negatives are equally many for all. A guess among N of them and the positive costs ln(N + 1).",
         (CUT, QS_ATTN, NEGCUT),
+        (LAYER, NAT, TAU),
     )
     controls = controls.layer(), controls.mode("QS-Attn's selection"), controls.seed(), controls.opacity()
     needs_heads = True

@@ -8,7 +8,7 @@ import qsneg.pages.forces as forces
 from qsneg.config import CUT, HDCE, MONCE, NEGCUT
 from qsneg.inspect import Query, View, own_weighting, query, summary
 from qsneg.pages.forces import Found
-from qsneg.pages.page import Looked, ViewPage, Words
+from qsneg.pages.page import LAYER, TAU, Looked, ViewPage, Words
 from qsneg.pages.selection import Selection
 from qsneg.rendering import plots
 from qsneg.rendering.colormaps import linear, percent, title_of
@@ -42,6 +42,7 @@ class Negatives(ViewPage):
         "is e to the entropy of the forces over their sum. A triangle marks the nearest patch to a generated negative, "
         "not a place that it came from. Another seed gives other generated negatives, and other random positions.",
         (CUT, NEGCUT, MONCE, HDCE),
+        (LAYER, TAU),
     )
     controls = (
         controls.layer(),

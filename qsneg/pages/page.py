@@ -22,16 +22,28 @@ from qsneg.rendering.colormaps import title_of
 from qsneg.rendering.rows import Panel, Picture, Row
 
 CLICK = "Click, or focus a picture and use the arrow keys."
+TERMS = {
+    "Layer n": "the n-th module of the generator, counted from the picture. In the shipped models a position of layers "
+    "0 and 4 is one pixel, of layer 8 two by two, of layers 12 and 16 four by four; the higher the layer, the more of "
+    "the surroundings it has seen.",
+    "Nat": "the unit of what the natural logarithm measures, 1.44 bits. A loss of 0.69 nats: the positive holds half "
+    "of the softmax. An entropy of 0.69 nats: as spread as an even choice between two positions.",
+    "τ": "the temperature: cosines are divided by it before the softmax. The smaller, the more the hardest negatives "
+    "count.",
+}
+LAYER, NAT, TAU = TERMS
 
 
 @dataclass(frozen=True)
 class Words:
-    """What a page says of itself: what is seen and how to read it in two sentences, the formula, the papers."""
+    """What a page says of itself: what is seen and how to read it in two sentences, the formula, the papers, the terms
+    of TERMS that it uses."""
 
     read: str
     formula: str
     more: str
     papers: tuple[Paper, ...]
+    terms: tuple[str, ...] = (LAYER,)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import qsneg.pages.controls as controls
 from qsneg.config import CUT
 from qsneg.inspect import Grid, View, WhatIf, on_pixels, what_if
-from qsneg.pages.page import CLICK, Looked, ViewPage, Words, source_panel
+from qsneg.pages.page import CLICK, LAYER, NAT, TAU, Looked, ViewPage, Words, source_panel
 from qsneg.pages.selection import Selection
 from qsneg.rendering.colormaps import linear, number, title_of
 from qsneg.rendering.rows import Cross, Panel, Ring, Row
@@ -49,6 +49,7 @@ class IfPage(ViewPage):
         "at the translation itself, one forward and backward of the encoder; it shows what the patch looks at. All "
         "negatives weigh the same here.",
         (CUT,),
+        (LAYER, NAT, TAU),
     )
     controls = (
         controls.layer(),

@@ -106,10 +106,12 @@ class ShownPage:
         self.outputs = [self.visit.selection, self.shown, self.bases.held, self.bases.html, *parts, *more]
 
     def opened(self, subject, selection, shown, held, latest=None) -> Iterator[dict]:
-        """It is looked at, a layer or a mode was chosen, or there is another picture; nothing, if it is as it should
-        be."""
+        """It is looked at, a layer or a mode was chosen, or there is another picture; if it is as it should be, only
+        what was said to be at work goes."""
         if shown is None or shown[0] != subject or self.page.reads(shown[1]) != self.page.reads(selection):
             yield from self.fill(subject, selection, shown, held, latest)
+        else:
+            yield self.status.cleared()
 
     def made(self, looking: Wish, subject, selection) -> Iterator[dict]:
         """Make what the page needs, if that is still the wish: the place in the line, the step at work; or what is

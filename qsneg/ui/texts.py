@@ -8,7 +8,7 @@ import io
 from PIL import Image
 
 from qsneg.config import METHODS
-from qsneg.pages.page import Words
+from qsneg.pages.page import TERMS, Words
 from qsneg.rendering.colormaps import colour_of, marker_of, title_of
 
 FAMILIES = {
@@ -73,14 +73,15 @@ def family_title(family: str) -> str:
 
 
 def opening(words: Words) -> str:
-    """A page's first lines; the formula and the papers are one click away."""
+    """A page's first lines; formula, terms and papers are one click away."""
     links = ""
     for paper in words.papers:
         link = f'<a href="{paper.url}" target="_blank" rel="noopener">{paper.name}: {paper.title}</a>'
         links += f"<li>{link}, {paper.authors}</li>"
+    terms = "".join(f'<p class="note"><b>{term}:</b> {TERMS[term]}</p>' for term in words.terms)
     return (
-        f'<p class="read">{words.read}</p><details class="formula"><summary>Formula and paper</summary><p '
-        f'class="math">{words.formula}</p><p class="note">{words.more}</p><ul>{links}</ul></details>'
+        f'<p class="read">{words.read}</p><details class="formula"><summary>Formula, terms, papers</summary><p '
+        f'class="math">{words.formula}</p><p class="note">{words.more}</p>{terms}<ul>{links}</ul></details>'
     )
 
 

@@ -14,11 +14,12 @@ from qsneg.inspect import inspect, observe, query
 from qsneg.networks import Generator
 from qsneg.pages import PAGES, speed
 from qsneg.pages.forces import PAPERS
+from qsneg.pages.page import LAYER, NAT, TAU
 from qsneg.pages.selection import Selection
 from qsneg.rendering import overlays, report, sheets
 from qsneg.sharing.importing import convert
 from qsneg.translate import Translator
-from qsneg.ui import figures
+from qsneg.ui import figures, texts
 from tests.conftest import tiny
 from tests.pages.conftest import METHODS
 
@@ -55,6 +56,18 @@ def test_pages_draw_every_method_with_bars_and_words(seen, name, layer):
     assert html.count('class="over"') == len(maps) and html.count('class="bar"') >= len(maps)
     plain = re.sub(r'base64,[^"]*|data-values="[^"]*', "", html)
     assert "nan" not in plain and "inf" not in plain and "webp" not in plain
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_page_explains_the_terms_that_it_uses(seen, name):
+    page, selection, found = looked(name, seen)
+    drawn, words = figures.page(page.rows(found, selection)), page.words
+    used = {LAYER: any(c.name == "layer" for c in page.controls)}
+    used |= {NAT: bool(re.search(r"\bnats\b", drawn)), TAU: "τ" in words.formula + drawn}
+    assert words.terms == tuple(term for term, is_used in used.items() if is_used)
+    assert all(f"<b>{term}:</b>" in texts.opening(words) for term in words.terms)
+    strides = {layer: found.view.grid(layer).stride for layer in found.view.config.layers}
+    assert strides == {0: 1, 4: 1, 8: 2, 12: 4, 16: 4}  # as LAYER has it
 
 
 @pytest.mark.parametrize("name", VIEWS)

@@ -115,6 +115,17 @@ def test_what_a_page_needs_is_made_in_the_line_and_a_click_waits_for_nobody(part
     line.leave(me)
 
 
+def test_what_was_at_work_is_no_longer_said_on_a_page_that_is_as_it_should_be(parts, subject):  # noqa: F811
+    """A tab left and opened again, or an address that asks twice: nothing is slow, nothing stays said."""
+    for page in parts.every():
+        filled = after(page.fill(subject, chosen(), None, None))
+        selection = filled[parts.visit.selection]
+        again = page.needs(subject, selection)
+        assert list(again) == [], page.page.name  # so nobody waits in the line for it, either
+        done = after(page.opened(subject, selection, filled[page.shown], subject))
+        assert page.stage not in done and not done[page.status.place]["visible"]
+
+
 def test_old_results_are_known_by_every_setting(parts, subject, tmp_path):  # noqa: F811
     now = subject, subject.path, subject.family, list(subject.methods), subject.size, None
     assert not parts.outdated.follow(*now)["visible"]
