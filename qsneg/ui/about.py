@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from qsneg import image_io
-from qsneg.config import METHODS, main_methods
+from qsneg.config import ENCO, METHODS, Paper, main_methods
 from qsneg.device import describe
 from qsneg.evaluation.findings import CLAIMS, findings
 from qsneg.rendering.colormaps import title_of
@@ -38,15 +38,22 @@ SETTINGS = (
     "- Device: {}.\n- Checkpoint folder: `{}`.\n- Working size: the short side in pixels; the long side follows.\n"
     "- Time: the translation alone, once the model is loaded. The same request is computed only once.\n"
 )
+DOUBT = (
+    "Of this method only its way of choosing places is here, on the page Anchors: half of them are those where the "
+    "discriminator finds the translation least real. Any of the methods above can be trained with it."
+)
 
 
 def methods_and_papers() -> str:
     text = [SHARED + "\n"]
     for name in main_methods():
-        method, paper = METHODS[name], METHODS[name].paper
-        text.append(f"### {swatch(name)}{method.title}\n\n{method.idea}\n")
-        text.append(f"*{paper.title}*. {paper.authors}. [{paper.url[8:]}]({paper.url})\n")
-    return "\n".join(text)
+        method = METHODS[name]
+        text.append(told(swatch(name) + method.title, method.idea, method.paper))
+    return "\n".join([*text, told(ENCO.name, DOUBT, ENCO)])
+
+
+def told(title: str, idea: str, paper: Paper) -> str:
+    return f"### {title}\n\n{idea}\n\n*{paper.title}*. {paper.authors}. [{paper.url[8:]}]({paper.url})\n"
 
 
 def cards(models: Models) -> str:

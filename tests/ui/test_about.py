@@ -1,9 +1,11 @@
 """The page About: cards of the families, and nothing in it that files could do harm with."""
 
+import re
 import shutil
 
 from PIL import Image
 
+from qsneg.pages import PAGES
 from qsneg.ui.about import about, demoted
 from qsneg.ui.models import Models
 from qsneg.weights import load, save
@@ -32,3 +34,9 @@ def test_what_comes_from_files_is_escaped(checkpoints, tmp_path):
     save(weights, tmp_path / "<b>" / "cut.safetensors")
     text = about(Models(tmp_path, "cpu"))
     assert "<script>" not in text and "&lt;script&gt;" in text and "<b>" not in text
+
+
+def test_every_paper_that_a_page_names_is_told_of(tmp_path):
+    text = about(Models(tmp_path, "cpu"))
+    for paper in {paper for page in PAGES.values() for paper in page.words.papers}:
+        assert f"### {paper.name}" in re.sub("<.*?>", "", text) and paper.title in text and paper.url in text
