@@ -71,11 +71,11 @@ class Anchors(ViewPage):
             able[method].kept[key] = []
 
     def look(self, seen: dict[str, View], selection: Selection) -> AnchorsLooked:
+        able, _ = self.split(seen, selection)
+        method = selection.the_method(able)
+        choice = choices.of(able[method], method, selection)
         looked = super().look(seen, selection)
-        method = selection.the_method(looked.seen)
-        return AnchorsLooked(
-            looked.seen, looked.found, looked.absent, choices.of(looked.seen[method], method, selection)
-        )
+        return AnchorsLooked(looked.seen, looked.found, looked.absent, choice)
 
     def rows(self, looked: AnchorsLooked, selection: Selection) -> list[Row]:
         return [

@@ -106,16 +106,14 @@ class ShownPage:
         self.outputs = [self.visit.selection, self.shown, self.bases.held, self.bases.html, *parts, *more]
 
     def opened(self, subject, selection, shown, held, latest=None) -> Iterator[dict]:
-        """It is looked at, a layer or a mode was chosen, or there is another picture; if it is as it should be, only
-        what was said to be at work goes."""
+        """It is looked at, a layer or a mode was chosen, or there is another picture; nothing, if it is as it should
+        be."""
         if shown is None or shown[0] != subject or self.page.reads(shown[1]) != self.page.reads(selection):
             yield from self.fill(subject, selection, shown, held, latest)
-        else:
-            yield self.status.cleared()
 
     def made(self, looking: Wish, subject, selection) -> Iterator[dict]:
-        """Make what the page needs, if that is still the wish: the place in the line, the step at work; or what is
-        wrong. The page stays as it is."""
+        """Make what the page needs, if that is still the wish: the place in the line, the step at work, at last neither;
+        or what is wrong. The page stays as it is."""
         yield gr.skip()
         number = looking.take()
         if number is None:
@@ -124,6 +122,7 @@ class ShownPage:
             for step in self.views.models.line.served(self.needs(subject, selection), lambda: looking.number == number):
                 yield self.status.at_work(step)
             looking.fulfil(number)
+            yield self.status.cleared()
         except Exception as error:
             yield self.status.refused(sentence(error))
 
