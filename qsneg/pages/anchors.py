@@ -64,17 +64,16 @@ class Anchors(ViewPage):
         yield from super().prepare(seen, selection)
         able, _ = self.split(seen, selection)
         method = selection.the_method(able)
-        key = "prepared", self.name, "choices", *selection.slow
+        key = "prepared", self.name, "choices", selection.number, *selection.slow
         if key not in able[method].kept:
             yield f"{title_of(method)}: choosing places in other ways"
             choices.of(able[method], method, selection)
             able[method].kept[key] = []
 
     def look(self, seen: dict[str, View], selection: Selection) -> AnchorsLooked:
-        able, _ = self.split(seen, selection)
-        method = selection.the_method(able)
-        choice = choices.of(able[method], method, selection)
         looked = super().look(seen, selection)
+        method = selection.the_method(looked.seen)
+        choice = choices.of(looked.seen[method], method, selection)
         return AnchorsLooked(looked.seen, looked.found, looked.absent, choice)
 
     def rows(self, looked: AnchorsLooked, selection: Selection) -> list[Row]:

@@ -118,11 +118,14 @@ class ShownPage:
         number = looking.take()
         if number is None:
             return
+        steps, said = self.needs(subject, selection), {}
         try:
-            for step in self.views.models.line.served(self.needs(subject, selection), lambda: looking.number == number):
+            for step in self.views.models.line.served(steps, lambda: looking.number == number):
                 yield self.status.at_work(step)
+                said = self.status.cleared()
             looking.fulfil(number)
-            yield self.status.cleared()
+            if said:  # else there may stand what is wrong with a number that was typed meanwhile
+                yield said
         except Exception as error:
             yield self.status.refused(sentence(error))
 
