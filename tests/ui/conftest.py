@@ -132,12 +132,16 @@ def browser():
 
 
 def visit(browser, app):
-    """The page at 1440×900, with what it complains of and asks other hosts for in `page.wrong`."""
+    """The page at 1440×900, with what it complains of and asks other hosts for in `page.wrong`, and what it has asked
+    that is not yet answered in `page.asked`."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.wrong = []
+    page.wrong, page.asked = [], set()
     page.on("console", lambda m: page.wrong.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
     page.on("request", lambda r: None if r.url.startswith((app, "data:", "blob:")) else page.wrong.append(r.url))
+    page.on("request", lambda r: None if "/heartbeat/" in r.url else page.asked.add(r))  # that one is never answered
+    for event in ("requestfinished", "requestfailed"):
+        page.on(event, lambda r: page.asked.discard(r))
     page.goto(app)
     page.wait_for_selector(".card.negcut img")
     return page

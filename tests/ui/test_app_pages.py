@@ -30,6 +30,10 @@ def turn_to(page, name: str) -> None:
 def calm(page) -> None:
     """Wait until what the page has asked is answered: who leaves before is told so on the console."""
     page.wait_for_timeout(1500)
+    for _ in range(300):
+        if not page.asked:
+            break
+        page.wait_for_timeout(100)
 
 
 def query_is(page, name: str, row: int, column: int) -> None:
