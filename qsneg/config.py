@@ -336,15 +336,20 @@ PRESETS: dict[str, dict] = {
 }
 
 
+def preset_settings(name: str) -> dict:
+    """What a preset sets. Raises ValueError if there is none of that name."""
+    if name not in PRESETS:
+        raise ValueError(f"Unknown preset '{name}': choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
 def build(method: str, preset: str = "paper", **overrides) -> tuple[ModelConfig, TrainConfig]:
     """The two configurations of a method: defaults, then the preset, then whatever is set explicitly.
 
     Raises:
         ValueError: on an unknown method, preset or field, or a value out of range.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"Unknown preset '{preset}': choose one of {', '.join(PRESETS)}.")
-    values = {"method": method, **PRESETS[preset], **{k: v for k, v in overrides.items() if v is not None}}
+    values = {"method": method, **preset_settings(preset), **{k: v for k, v in overrides.items() if v is not None}}
     fields = {c: {f.name for f in dataclasses.fields(c)} for c in (ModelConfig, TrainConfig)}
     if unknown := set(values) - fields[ModelConfig] - fields[TrainConfig]:
         raise ValueError(f"Unknown setting {', '.join(sorted(unknown))}.")

@@ -11,7 +11,7 @@ import dataclasses
 from itertools import groupby
 from pathlib import Path
 
-from qsneg.config import LOSS_WEIGHTS, ModelConfig, TrainConfig
+from qsneg.config import LOSS_WEIGHTS, ModelConfig, TrainConfig, preset_settings
 from qsneg.filesystem import clause
 from qsneg.training import checkpoint
 from qsneg.training.trainer import Trainer, portable
@@ -23,19 +23,16 @@ THEN = ", then "  # between machines
 
 def resume(out: Path | str, **overrides) -> Trainer:
     """The trainer of a run, as its checkpoint, or else its weights, describe it; `overrides` are settings of
-    `TrainConfig`, and weights of losses, that hold from here on: a further stage of the run, of which its card tells.
+    `TrainConfig`, and weights of losses, that hold from here on: a further stage of the run, of which its card tells;
+    or a `preset` of such. The others may be said again as they are: the command that began a run goes on with it, too.
 
     Raises:
         ValueError: if there is no run, a setting cannot be changed or used, or the run is past `steps` already.
     """
-    changeable = {f.name for f in dataclasses.fields(TrainConfig)} - {"seed"} | set(LOSS_WEIGHTS)
-    if fixed := set(overrides) - changeable:
-        raise ValueError(
-            f"A run keeps its {' and '.join(sorted(fixed))}: leave that out on resuming, or start a new run."
-        )
     exported = load(Path(out) / WEIGHTS) if weights_alone(out) else None
     state = None if exported else checkpoint.read(out)
     model, before = as_exported(exported) if exported else checkpoint.settings(state, out)
+    overrides = new_settings(model, before, preset_settings(overrides.pop("preset", "paper")) | overrides)
     weights = {name: getattr(model, name) for name in LOSS_WEIGHTS}
     heavier = {name: overrides.pop(name) for name in LOSS_WEIGHTS if name in overrides}
     model, after = dataclasses.replace(model, **heavier), dataclasses.replace(before, **overrides)
@@ -60,6 +57,20 @@ def resume(out: Path | str, **overrides) -> Trainer:
     elif elsewhere:
         trainer.machine = in_order([elsewhere, trainer.machine])
     return trainer
+
+
+def new_settings(model: ModelConfig, train: TrainConfig, given: dict) -> dict:
+    """What of the settings given may change on resuming; the others must be the run's own.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    changeable = {f.name for f in dataclasses.fields(TrainConfig)} - {"seed"} | set(LOSS_WEIGHTS)
+    own = {"seed": train.seed} | vars(model)
+    if other := [name for name, value in sorted(given.items()) if name not in changeable and own.get(name) != value]:
+        kept = " and its ".join(f"{name} ({own[name]})" if name in own else name for name in other)
+        raise ValueError(f"A run keeps its {kept}: leave that out on resuming, or start a new run.")
+    return {name: value for name, value in given.items() if name in changeable}
 
 
 def in_order(machines: list[str]) -> str:
