@@ -8,6 +8,7 @@ import typer
 from PIL import Image
 
 from qsneg.__main__ import cli
+from qsneg.training import commands
 from qsneg.weights import read_metadata, save
 from tests.conftest import run, tiny
 
@@ -37,7 +38,8 @@ def test_the_precision_of_everything_that_computes(tmp_path, checkpoint):
     for flag, value in (("--precision", "float32"), ("--autocast", "off")):
         out = tmp_path / value
         assert run("train", "horse2zebra-drawn", *small, "--evaluate-every", 0, flag, value, "--out", out)[0] == 0
-        assert read_metadata(out / "model.safetensors")[1]["train_config"]["autocast"] == value
+        config, card = read_metadata(out / "model.safetensors")
+        assert card["train_config"]["autocast"] == value and f"--precision {value}" in commands.command(config, card)
 
 
 def test_draw(tmp_path):

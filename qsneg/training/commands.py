@@ -59,7 +59,7 @@ def flags(values: dict, before: dict) -> str:
     for name, value in values.items():
         if name in ("method", "data", "device", "workers") or json.dumps(value) == json.dumps(before.get(name)):
             continue
-        name = name.replace("_", "-")
+        name = "precision" if name == "autocast" else name.replace("_", "-")
         text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
         texts.append(f"--no-{name}" if value is False else f"--{name}" if value is True else f"--{name} {text}")
     return " ".join(texts)
