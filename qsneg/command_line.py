@@ -12,6 +12,7 @@ from typing import Annotated, Optional
 import typer
 
 from qsneg import what_to_do
+from qsneg.config import FLAGS
 
 Model = Annotated[str, typer.Option(help="a name such as day2sunset/cut, a path, or a Hugging Face id")]
 Checkpoints = Annotated[list[str], typer.Argument(help="names, paths or Hugging Face ids")]
@@ -46,9 +47,8 @@ def field_flags(*configs: type) -> list[inspect.Parameter]:
             if f.name in ("method", "data"):
                 continue
             kind = {bool: bool, int: int, float: float}.get(f.type, float if "float" in str(f.type) else str)
-            names = ("--precision", "--autocast") if f.name == "autocast" else ()  # the second is its old name
             text = f"{comments[f.name]} (default: {f.default})"
-            option = typer.Option(*names, help=text, rich_help_panel=config.__name__)
+            option = typer.Option(*FLAGS.get(f.name, ()), help=text, rich_help_panel=config.__name__)
             annotation = Annotated[Optional[kind], option]
             flags.append(inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
     return flags

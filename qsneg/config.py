@@ -336,6 +336,9 @@ PRESETS: dict[str, dict] = {
 }
 
 
+FLAGS = {"autocast": ("--precision", "--autocast")}  # of settings whose flag is not their name, older ones last
+
+
 def preset_settings(name: str) -> dict:
     """What a preset sets. Raises ValueError if there is none of that name."""
     if name not in PRESETS:

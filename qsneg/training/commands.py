@@ -7,7 +7,7 @@ print(command(*weights.read_metadata(weights.find("day2sunset/cut"))))
 import dataclasses
 import json
 
-from qsneg.config import ModelConfig, TrainConfig
+from qsneg.config import FLAGS, ModelConfig, TrainConfig
 
 
 def stages(card: dict) -> list[dict]:
@@ -59,7 +59,7 @@ def flags(values: dict, before: dict) -> str:
     for name, value in values.items():
         if name in ("method", "data", "device", "workers") or json.dumps(value) == json.dumps(before.get(name)):
             continue
-        name = "precision" if name == "autocast" else name.replace("_", "-")
+        name = FLAGS.get(name, [name.replace("_", "-")])[0].removeprefix("--")
         text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
         texts.append(f"--no-{name}" if value is False else f"--{name}" if value is True else f"--{name} {text}")
     return " ".join(texts)

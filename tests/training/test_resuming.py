@@ -44,6 +44,12 @@ def test_every_network_begins_as_its_average_was_exported(folder):
     assert not trainer.optimisers["G"].state_dict()["state"]
 
 
+def test_settings_may_be_said_again_as_they_are(folder):
+    weights = load(folder)
+    again = vars(weights.config) | {"seed": weights.card["train_config"]["seed"]}
+    assert resume(folder, steps=6, **again).model == weights.config
+
+
 def test_steps_metrics_film_and_stages_go_on(folder):
     before = dict(np.load(folder / "film/film.npz"))
     resume(folder, steps=6, lr=1e-4).run(progress=False)

@@ -240,9 +240,11 @@ def test_a_further_stage(tmp_path):
     assert "train horse2zebra-drawn --method cut" in first and "--steps 3" in first and "--crop 64" in first
     assert "train --resume" in second and "--steps 6" in second and "--crop 96" in second
     assert "--width" in first and "--width" not in second
-    for settings in ({"seed": 1}, {"width": 16}, {"patches": 7, "method": "cut"}, {"preset": "small"}):
-        with pytest.raises(ValueError, match="A run keeps its (seed \\(0\\)|width|patches|dim|disc_width)"):
+    for settings in ({"seed": 1}, {"width": 8}, {"patches": 7, "method": "cut"}, {"method": "negcut"}, {"depth": 2}):
+        with pytest.raises(ValueError, match=f"keeps its {next(iter(settings))}"):
             resume(tmp_path, **settings)
+    with pytest.raises(ValueError, match=r"its disc_width \(4\) and its patches \(16\) and its width \(4\): leave"):
+        resume(tmp_path, preset="small")
     with pytest.raises(ValueError, match="at step 6, past 4"):
         resume(tmp_path, steps=4)
 
