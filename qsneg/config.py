@@ -265,6 +265,8 @@ class TrainConfig:
     # standard deviation of noise on the discriminator's input, falling linearly to 0 (https://arxiv.org/abs/1610.04490)
     disc_crop: int = 0
     # where above 0, the discriminator sees a square of this side, at random in the crop, not the picture's border
+    disc_reset: int = 0
+    # where above 0, the discriminator begins anew at this step: against patterns that it has ceased to mind
     beta1: float = 0.5
     # Adam's first momentum
     beta2: float = 0.999
@@ -308,8 +310,8 @@ class TrainConfig:
         if self.disc_crop and not 32 <= self.disc_crop <= self.crop:
             raise ValueError(f"disc_crop must be 0, or from 32 to the crop of {self.crop}, not {self.disc_crop}.")
         check_seed(self.seed)
-        zero = dict.fromkeys(("steps", "resize_max", "disc_noise", "workers", "keep", "evaluate_every"), 0)
-        one = dict.fromkeys(("batch", "scenes", "log_every", "sample_every", "save_every"), 1)
+        zero = dict.fromkeys("steps resize_max disc_noise disc_reset workers keep evaluate_every".split(), 0)
+        one = dict.fromkeys("batch scenes log_every sample_every save_every".split(), 1)
         for name, least in (zero | one).items():
             value, most = getattr(self, name), LARGEST.get(name, math.inf)
             if not least <= value <= most:
@@ -325,12 +327,10 @@ class TrainConfig:
 
 SMALL = dict(width=32, disc_width=32, patches=128, crop=128, resize=160, steps=8000)
 OFTEN = dict(log_every=1, sample_every=5, save_every=5)
-
 PRESETS: dict[str, dict] = {
     "paper": {},  # the papers' settings
     "small": SMALL,  # two CPU cores: about an hour
-    "drawn": SMALL | dict(resize=128, resize_max=256, decay=1.0),
-    # as small, for horse2zebra-drawn: scenes of several sizes, and a learning rate that falls from the first step
+    "drawn": SMALL | dict(resize=128, resize_max=256, decay=1.0),  # several sizes; rates fall from the first step
     "debug": dict(width=8, disc_width=8, patches=16, dim=32, crop=64, resize=72, steps=10, scenes=8, **OFTEN),
     # ten steps in seconds, to see that everything runs
 }

@@ -44,6 +44,8 @@ def resume(out: Path | str, **overrides) -> Trainer:
     elsewhere = (exported.card if exported else state).get("machine")
     if trainer.steps < trainer.step:
         raise ValueError(f"The run stands at step {trainer.step}, past {trainer.steps}: give it more --steps.")
+    if before.disc_reset != after.disc_reset and 0 < after.disc_reset < trainer.step:
+        raise ValueError(f"disc_reset must be at least {trainer.step}, where the run stands, not {after.disc_reset}.")
     incidental = {"device": "", "workers": 0}  # and of the data's path all but the name
     changed = any(getattr(model, name) != weight for name, weight in weights.items())
     if (

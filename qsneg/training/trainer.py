@@ -31,6 +31,7 @@ from qsneg.data.unpaired import Unpaired
 from qsneg.data.unpaired_arrays import UnpairedArrays
 from qsneg.filesystem import Unwritable, output_folder
 from qsneg.metrics.score import Translate
+from qsneg.networks import Discriminator
 from qsneg.training import checkpoint, cuda_graph
 from qsneg.training.lock import alone
 from qsneg.training.processes import Lost, Processes
@@ -58,6 +59,8 @@ class Trainer:
         part = self.processes.rank, self.processes.size
         self.data = Unpaired(config, *part) if model.rgb else UnpairedArrays(config, model, *part)
         self.steps = config.steps or self.data.epoch() * model.traits.epochs
+        if config.disc_reset >= self.steps:
+            raise ValueError(f"disc_reset must be a step of the training's {self.steps}, not {config.disc_reset}.")
         self.decay = config.decay if config.decay is not None else model.traits.decay
         if config.unscaled_end:
             self.data.unscaled_from = math.ceil(self.steps * (1 - self.decay) - 1e-9)
@@ -123,6 +126,8 @@ class Trainer:
             self.optimisers[name].step()
 
     def train_step(self, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
+        if self.step and self.step == self.config.disc_reset:
+            self.reset_discriminator()
         x, y = (t.to(self.device, memory_format=self.layout) for t in (x, y))
         rates = {name: self.learning_rate(self.step, name) for name in self.optimisers}
         if self.config.graph:
@@ -134,6 +139,18 @@ class Trainer:
         self.follow()
         self.step += 1
         return losses
+
+    @torch.no_grad()
+    def reset_discriminator(self) -> None:
+        """A discriminator as at a training's beginning, alike in all processes; what its optimiser kept becomes 0."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed + self.step)
+            fresh = Discriminator(self.model.disc_width, self.model.wide).state_dict()
+        for network in (self.method.discriminator, self.average.module["discriminator"]):
+            network.load_state_dict(fresh)
+        for moments in self.optimisers["D"].state.values():
+            for value in moments.values():  # in place: a recorded step reads them where they are
+                value.zero_()
 
     def recorded_step(self, x: torch.Tensor, y: torch.Tensor, rates: dict[str, float]) -> dict[str, torch.Tensor]:
         """The step as a recorded one (`qsneg.training.cuda_graph`)."""
