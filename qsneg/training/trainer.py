@@ -144,7 +144,7 @@ class Trainer:
     def reset_discriminator(self) -> None:
         """A discriminator as at a training's beginning, alike in all processes; what its optimiser kept becomes 0."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.seed + self.step)
+            torch.default_generator.manual_seed(self.config.seed + self.step)  # of the CPU alone
             fresh = Discriminator(self.model.disc_width, self.model.wide).state_dict()
         for network in (self.method.discriminator, self.average.module["discriminator"]):
             network.load_state_dict(fresh)
