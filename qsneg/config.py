@@ -327,6 +327,7 @@ class TrainConfig:
 
 SMALL = dict(width=32, disc_width=32, patches=128, crop=128, resize=160, steps=8000)
 OFTEN = dict(log_every=1, sample_every=5, save_every=5)
+
 PRESETS: dict[str, dict] = {
     "paper": {},  # the papers' settings
     "small": SMALL,  # two CPU cores: about an hour
@@ -334,7 +335,6 @@ PRESETS: dict[str, dict] = {
     "debug": dict(width=8, disc_width=8, patches=16, dim=32, crop=64, resize=72, steps=10, scenes=8, **OFTEN),
     # ten steps in seconds, to see that everything runs
 }
-
 
 FLAGS = {"autocast": ("--precision", "--autocast")}  # of settings whose flag is not their name, older ones last
 

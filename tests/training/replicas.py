@@ -17,7 +17,7 @@ from qsneg.training.trainer import Trainer
 from tests.training.runs import final, same, tiny
 
 STEP = dict(steps=4, patches=8, dim=16, blocks=2, layers=(0, 8, 12), attention_layers=(12,), crop=32, resize=36,
-            save_every=2, disc_noise=0.2, degrade=0.5)  # fmt: skip
+            save_every=2, disc_noise=0.2, disc_reset=1, degrade=0.5)  # fmt: skip
 QUERIES = {"fastcut": "doubt"}  # one method asks where the discriminator doubts
 
 
