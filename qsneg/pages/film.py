@@ -15,7 +15,7 @@ from qsneg.inspect import Grid, summary
 from qsneg.pages.anchors import rank_bar
 from qsneg.pages.film_frames import recorded_frames
 from qsneg.pages.page import LAYER, NAT, Looked, Page, Words
-from qsneg.pages.recorded import PICTURES, Recorded, all_steps, load, spans, strip_of
+from qsneg.pages.recorded import PICTURES, Recorded, all_steps, load, recorded_at, spans, strip_of
 from qsneg.pages.selection import Selection
 from qsneg.rendering import plots
 from qsneg.rendering.colormaps import by_log, colour_of, percent, title_of
@@ -120,7 +120,7 @@ class Film(Page):
             for n, first, last in spans(film, steps):
                 step, common = f"{film.steps[n]:07d}", dict(grid=film.grid, span=(first, last))
                 below = strip_of(f"film-{method}-{n}", film.strips[n], picture)
-                look = dict(label=label.format("translation"), grey=False)
+                look = dict(label=label.format("translation"), grey=False, words=recorded_at(films, film, n))
                 translations.append(Panel(method, f"translation-{step}", below, **look, **common))
                 look = dict(label=label.format("entropy"), map=maps[method, n])
                 entropies.append(Panel(method, f"entropy-{step}", source, **look, **common))

@@ -14,7 +14,7 @@ from PIL import Image
 
 from qsneg.inspect import Grid, inspect, observe
 from qsneg.inspect.summary import staying
-from qsneg.pages.recorded import Recorded, all_steps, strip_of
+from qsneg.pages.recorded import Recorded, all_steps, recorded_at, strip_of
 from qsneg.pages.selection import Selection
 from qsneg.rendering import overlays, sheets
 from qsneg.rendering.colormaps import RANKS, Bar, colour_of, percent, title_of
@@ -28,7 +28,8 @@ LARGEST = 1280  # of one's own
 
 
 def recorded_frames(films: dict[str, Recorded], family: str, selection: Selection) -> Iterator[Image.Image]:
-    """A frame for every step: source, and by method translation and anchors of one picture and layer."""
+    """A frame for every step: source, and by method translation and anchors of one picture and layer; where a film
+    has not every step, of which step each is."""
     steps, first = all_steps(films), next(iter(films.values()))
     source = strip_of("source", first.source, selection.picture)
     count, layers = first.anchors.shape[-2], " or ".join(sorted({str(f.layer(selection)) for f in films.values()}))
@@ -40,7 +41,8 @@ def recorded_frames(films: dict[str, Recorded], family: str, selection: Selectio
             at, (picture, layer) = film.frame(step), film.place(selection)
             translation = strip_of("result", film.strips[at], picture).read()
             dots, stay = film.anchors[at, picture, layer], film.stay[at - 1, picture, layer] if at else None
-            cells = [(enlarged(translation), ""), (enlarged(dotted(source, film.grid, dots)), stayed(count, stay))]
+            cells = [(enlarged(translation), recorded_at(films, film, at))]
+            cells += [(enlarged(dotted(source, film.grid, dots)), stayed(count, stay))]
             shown.append(Column(title_of(method), colour_of(method), cells))
         sheet = sheets.columns(shown, WIDTH, line)
         yield captioned(sheet, f"{family}, step {step:,}", number / max(1, len(steps) - 1), "qsneg")

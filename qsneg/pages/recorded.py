@@ -96,6 +96,12 @@ def all_steps(films: dict[str, Recorded]) -> list[int]:
     return sorted({step for film in films.values() for step in film.steps})
 
 
+def recorded_at(films: dict[str, Recorded], film: Recorded, frame: int) -> str:
+    """Of which step a frame is, where some film lacks steps of the others', so that what is shown may be later."""
+    apart = any(one.steps != all_steps(films) for one in films.values())
+    return f"Recorded at step {film.steps[frame]:,}" if apart else ""
+
+
 def spans(film: Recorded, steps: list[int]) -> list[tuple[int, int, int]]:
     """(frame, first, last): a film's frames, and the indices in `steps` between which each is its latest."""
     starts = [steps.index(step) for step in film.steps]

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from PIL import Image
 
 from qsneg.pages import PAGES
 from qsneg.pages.film_frames import recorded_frames
@@ -39,7 +40,11 @@ def test_films_are_read_and_missing_ones_said(films):
     found = PAGE.look({"cut": films["cut"], "qs-attn": "no film.", "negcut": films["negcut"]}, Selection())
     html = figures.page(PAGE.rows(found, Selection()))
     assert "QS-Attn: no film." in html and 'data-steps="0 10 15 20"' in html
-    assert html.count('data-from="0" data-to="1" hidden') == 4 and html.count('data-from="2" data-to="3"') == 4
+    assert html.count('data-from="0" data-to="1" hidden') == 5 and html.count('data-from="2" data-to="3"') == 5
+    # NEGCUT has no frame at 20: what stands there then says of which step it is
+    assert '<span data-from="2" data-to="3">Recorded at step 15</span>' in html and "Recorded at step 20" in html
+    alone = figures.page(PAGE.rows(PAGE.look({"cut": films["cut"]}, Selection()), Selection()))
+    assert "Recorded at" not in alone  # its frames are those of the slider
     found = PAGE.look({"cut": "no film."}, Selection())
     assert "CUT: no film." in figures.page(PAGE.rows(found, Selection()))
     assert PAGE.head(found, Selection(), "", 256) == ""
@@ -108,3 +113,18 @@ def test_the_film_to_pass_on_has_a_frame_for_every_step(films, monkeypatch):
     drawn, count = PAGE.film(PAGE.look(films, Selection()), Selection(), "photo2ink")
     assert count == 4 and next(drawn).size == frames[0].size
     assert [films["negcut"].frame(step) for step in (0, 10, 15, 20)] == [0, 0, 1, 1]
+
+
+def test_a_frame_of_the_film_to_pass_on_says_of_which_step_each_method_is(films, monkeypatch):
+    said = []
+
+    def columns(shown, width, line):
+        said.append([words for column in shown for _, words in column.pictures if words.startswith("Recorded")])
+        return Image.new("RGB", (600, 100))
+
+    monkeypatch.setattr("qsneg.pages.film_frames.sheets.columns", columns)
+    list(recorded_frames(films, "photo2ink", Selection(film_layer=16)))
+    assert said[-1] == ["Recorded at step 20", "Recorded at step 15"] and said[1][1] == "Recorded at step 0"
+    said.clear()
+    list(recorded_frames({"cut": films["cut"]}, "photo2ink", Selection(film_layer=16)))
+    assert said == [[], [], []]
