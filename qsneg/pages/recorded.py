@@ -98,7 +98,8 @@ def all_steps(films: dict[str, Recorded]) -> list[int]:
 
 def recorded_at(films: dict[str, Recorded], film: Recorded, frame: int) -> str:
     """Of which step a frame is, where some film lacks steps of the others', so that what is shown may be later."""
-    apart = any(one.steps != all_steps(films) for one in films.values())
+    steps = all_steps(films)
+    apart = any(one.steps != steps for one in films.values())
     return f"Recorded at step {film.steps[frame]:,}" if apart else ""
 
 
